@@ -1,0 +1,7 @@
+"""What may happen to a grant: pure rules that know no database, no network and no clock."""
+
+from lifecycle.backoff import delay_before
+from lifecycle.rules import decide, doubt
+from lifecycle.terms import Change, GrantStatus, Observation, Standing
+
+__all__ = ["Change", "GrantStatus", "Observation", "Standing", "decide", "delay_before", "doubt"]

@@ -1,0 +1,1 @@
+"""The runtime: settings, the Celery app, one event loop for each process, the schedule and the sweep."""

@@ -1,0 +1,58 @@
+"""A hosted sign-in on its way: from the first redirect to the code exchange."""
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from models.columns import id_field, words
+from models.sealing import Sealed
+
+
+class AuthSessionStatus(StrEnum):
+    """Where a sign-in is.
+
+    `exchanging` is committed before the code goes to Nylas: a code works once, so a session found in that state was
+    tried, and is resolved by reading Nylas, never by another exchange.
+    """
+
+    STARTED = "started"
+    RETURNED = "returned"
+    EXCHANGING = "exchanging"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class AuthSession(SQLModel, table=True):
+    """One sign-in. Its `state` is kept as a hash and works once; `browser_hash` binds it to a cookie (RFC 6749 10.12).
+
+    The PKCE verifier and the code are sealed, and wiped when the session ends.
+    """
+
+    __tablename__ = "auth_session"
+
+    id: UUID = id_field()
+    application_id: UUID = Field(foreign_key="application.id")
+    status: AuthSessionStatus = Field(sa_type=words(AuthSessionStatus))
+    provider: str = Field(max_length=32)
+    state_hash: str = Field(max_length=64, unique=True)
+    browser_hash: str = Field(max_length=64)
+    redirect_uri: str = Field(sa_type=sa.Text)
+    login_hint: str | None = Field(default=None, max_length=320)
+    code_verifier: str | None = Field(default=None, sa_type=Sealed)
+    code: str | None = Field(default=None, sa_type=Sealed)
+    created_at: datetime
+    expires_at: datetime
+    returned_at: datetime | None = None
+    exchange_started_at: datetime | None = None
+    ended_at: datetime | None = None
+    grant_id: str | None = Field(default=None, max_length=128)
+    reason: str | None = None
+
+
+def digest(secret: str) -> str:
+    """Hash a random token for keeping: who reads the table can't use what it was made from."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,172 @@
+"""Rows that are work: when they are due, who holds them, and how they ended."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
+
+from models.columns import id_field, words
+
+RING_AGAIN = timedelta(seconds=5)
+MOST_DEATHS = 5
+MOST_ATTEMPTS = 25
+
+
+class Outcome(StrEnum):
+    """How a row of work ended."""
+
+    DONE = "done"
+    IGNORED = "ignored"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SET_ASIDE = "set_aside"
+
+
+class Claimable(SQLModel):
+    """What a row of work carries beside its matter.
+
+    `due_at` says when it may be worked on; `rung_at` when somebody was last told of it. A claim writes a token and
+    a lease: whoever holds the token may write to the row, and a claimant that slept past its lease holds it no
+    more. `attempts` counts claims; `deaths` those whose holder never came back.
+    """
+
+    id: UUID = id_field()
+    due_at: datetime
+    rung_at: datetime | None = None
+    attempts: int = 0
+    deaths: int = 0
+    claim_token: UUID | None = None
+    lease_until: datetime | None = None
+    settled_at: datetime | None = None
+    outcome: Outcome | None = Field(default=None, sa_type=words(Outcome))
+    reason: str | None = None
+    request_id: str | None = Field(default=None, max_length=128)
+
+
+Row = TypeVar("Row", bound="Claimable")
+
+
+def due_index(table: str) -> sa.Index:
+    """The index that the sweep reads: only rows that are not settled, so it stays as small as the work left."""
+    unsettled = sa.text("settled_at IS NULL")
+    return sa.Index(f"ix_{table}_due", "due_at", postgresql_where=unsettled, sqlite_where=unsettled)
+
+
+def open_at(model: type[Row], now: datetime) -> sa.ColumnElement[bool]:
+    """Not settled, due, and held by nobody."""
+    return sa.and_(
+        col(model.settled_at).is_(None),
+        col(model.due_at) <= now,
+        sa.or_(col(model.lease_until).is_(None), col(model.lease_until) < now),
+    )
+
+
+async def take_unrung(
+    session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool], now: datetime, most: int
+) -> list[Row]:
+    """Choose rows that are due and free, and that nobody was told of lately, oldest first; note that now somebody is.
+
+    Several processes may do so at once: no row is given to two of them.
+    """
+    lately = now - RING_AGAIN
+    unrung = (
+        sa.select(col(model.id))
+        .where(open_at(model, now), sa.or_(col(model.rung_at).is_(None), col(model.rung_at) < lately), *condition)
+        .order_by(col(model.due_at), col(model.id))
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    ids = (await session.scalars(unrung)).all()
+    if not ids:
+        return []
+    told = sa.update(model).where(col(model.id).in_(ids)).values(rung_at=now).returning(model)
+    rows = await session.scalars(told.execution_options(synchronize_session=False))
+    return sorted(rows.all(), key=lambda row: (row.due_at, row.id))
+
+
+async def claim(
+    session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime, lease: timedelta
+) -> tuple[UUID, list[Row]]:
+    """Take those of the rows that are due and free; return the token and the rows taken.
+
+    The attempt is counted here, before the work: a row that kills its worker is counted as well. One whose
+    claimants died `MOST_DEATHS` times, or that was tried `MOST_ATTEMPTS` times, is set aside for a human.
+    """
+    token = uuid4()
+    died = sa.case((col(model.lease_until).is_not(None), 1), else_=0)
+    taken = (
+        sa.update(model)
+        .where(col(model.id).in_(ids), open_at(model, now))
+        .values(
+            claim_token=token,
+            lease_until=now + lease,
+            attempts=col(model.attempts) + 1,
+            deaths=col(model.deaths) + died,
+        )
+        .returning(model)
+        .execution_options(synchronize_session=False)
+    )
+    rows = list((await session.scalars(taken)).all())
+    spent = [row for row in rows if row.deaths >= MOST_DEATHS or row.attempts > MOST_ATTEMPTS]
+    for row in spent:
+        died_often = row.deaths >= MOST_DEATHS
+        last = f"; the last reason was: {row.reason}" if row.reason else ""
+        row.reason = (
+            f"its worker died {row.deaths} times while at it" if died_often else f"tried {MOST_ATTEMPTS} times"
+        ) + last
+        close(row, Outcome.SET_ASIDE, now=now)
+    return token, [row for row in rows if row.settled_at is None]
+
+
+async def renew(session: AsyncSession, model: type[Row], token: UUID, *, now: datetime, lease: timedelta) -> int:
+    """Hold on to what is still ours for another lease; return how many rows that were."""
+    held = sa.update(model).where(col(model.claim_token) == token, col(model.settled_at).is_(None))
+    renewed = held.values(lease_until=now + lease).returning(col(model.id))
+    return len((await session.execute(renewed)).all())
+
+
+async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> list[Row]:
+    """Read, and lock until the end of the transaction, those of the rows that we still hold.
+
+    This is the fence: a worker that was paused past its lease finds nothing here, and so writes nothing.
+    """
+    held = (
+        sa.select(model)
+        .where(
+            col(model.id).in_(list(ids)),
+            col(model.claim_token) == token,
+            col(model.settled_at).is_(None),
+        )
+        .order_by(col(model.id))
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return list((await session.scalars(held)).all())
+
+
+def close(
+    row: Claimable,
+    outcome: Outcome,
+    *,
+    now: datetime,
+    reason: str | None = None,
+    request_id: str | None = None,
+) -> None:
+    """Settle a row: say how it ended, and let go of it."""
+    row.settled_at, row.outcome = now, outcome
+    row.reason = reason or row.reason if outcome is Outcome.SET_ASIDE else reason
+    row.request_id = request_id or row.request_id
+    row.claim_token = row.lease_until = None
+
+
+def postpone(row: Claimable, *, until: datetime, reason: str, request_id: str | None = None) -> None:
+    """Let go of a row for now: it is due again at `until`."""
+    row.due_at, row.reason = until, reason
+    row.request_id = request_id or row.request_id
+    row.claim_token = row.lease_until = row.rung_at = None

@@ -1,0 +1,104 @@
+"""The way to the database: one async engine, read and write transactions, on SQLite and PostgreSQL alike."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
+STATEMENT_TIMEOUT = timedelta(seconds=30)
+
+
+class UnsupportedDatabase(ValueError):
+    """The database URL names something that is neither SQLite nor PostgreSQL."""
+
+
+def async_url(url: str) -> URL:
+    """Read a database URL and put the async driver in. Raises UnsupportedDatabase."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise UnsupportedDatabase("it can't be read as a URL such as postgresql://user:password@host/name") from error
+    driver = DRIVERS.get(parsed.drivername.split("+")[0])
+    if driver is None:
+        raise UnsupportedDatabase(f"{parsed.drivername!r} is not supported: use sqlite:///… or postgresql://…")
+    return parsed.set(drivername=driver)
+
+
+class Database:
+    """One engine for a process' one event loop.
+
+    On SQLite every writer begins with BEGIN IMMEDIATE: a transaction that reads and then writes would otherwise fail
+    at once, or lose another's update (the busy timeout does not help there). `synchronous=FULL`, since an event that
+    we answered for with 200 must survive a power cut.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, busy_timeout: timedelta = timedelta(seconds=30)) -> None:
+        """Prepare the engine; nothing connects yet. Raises UnsupportedDatabase."""
+        parsed = async_url(url)
+        self.is_sqlite = parsed.drivername.startswith("sqlite")
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": busy_timeout.total_seconds()}
+        else:
+            milliseconds = str(int(STATEMENT_TIMEOUT.total_seconds() * 1000))
+            options["connect_args"] = {
+                "server_settings": {"statement_timeout": milliseconds, "application_name": "evergrant"}
+            }
+        self.engine: AsyncEngine = create_async_engine(parsed, **options)
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        self._write = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._read = async_sessionmaker(self.engine.execution_options(evergrant_reading=True), expire_on_commit=False)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that writes; it commits at the end of the block, or rolls back on an error."""
+        async with self._write() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open a transaction that only reads: on SQLite it neither waits for a writer nor makes one wait."""
+        async with self._read() as session:
+            yield session
+
+    async def is_there(self) -> bool:
+        """Say whether the database answers."""
+        async with self.reading() as session:
+            return bool((await session.execute(text("SELECT 1"))).scalar_one())
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        await self.engine.dispose()
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("evergrant_reading", False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def is_busy(error: BaseException) -> bool:
+    """Say whether SQLite gave up waiting for another writer."""
+    cause = getattr(error, "orig", error)
+    cause = getattr(cause, "__cause__", None) or cause
+    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)

@@ -1,0 +1,53 @@
+"""Writing into the inbox: each event once, however often we are told."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import SQLModel
+
+from models.event import Event
+
+
+def insert_or_ignore(session: AsyncSession, model: type[SQLModel]) -> Any:
+    """An INSERT that leaves a row that is there already as it is (the same statement on both databases)."""
+    dialect = session.get_bind().dialect.name
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(model).on_conflict_do_nothing()
+
+
+async def receive(session: AsyncSession, events: Sequence[Event]) -> set[UUID]:
+    """Store those of the events that are new by their `key`; return their ids."""
+    if not events:
+        return set()
+    stored = insert_or_ignore(session, Event).returning(Event.id)
+    result = await session.execute(stored, [event.model_dump() for event in events])
+    return set(result.scalars().all())
+
+
+def told(
+    kind: str,
+    key: str,
+    *,
+    application_id: UUID,
+    source: str,
+    now: datetime,
+    raw: bytes = b"{}",
+    grant_id: str | None = None,
+    occurred_at: datetime | None = None,
+) -> Event:
+    """Make the row of something that we were told just now, and that is due at once."""
+    return Event(
+        application_id=application_id,
+        kind=kind,
+        key=key,
+        source=source,
+        grant_id=grant_id,
+        raw=raw,
+        occurred_at=occurred_at,
+        received_at=now,
+        due_at=now,
+    )

@@ -1,0 +1,46 @@
+"""The kinds of event that we deal with, and the queue that each one's work goes to."""
+
+from enum import StrEnum
+
+
+class Queue(StrEnum):
+    """Where a doorbell rings: work that somebody waits for, and work in bulk."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+
+
+# The kind of an event is the name of its task. The grant.* ones are Nylas' trigger types.
+OAUTH_RETURNED = "oauth.returned"
+GRANT_CREATED = "grant.created"
+GRANT_UPDATED = "grant.updated"
+GRANT_EXPIRED = "grant.expired"
+GRANT_DELETED = "grant.deleted"
+REAUTH_BULK_REQUESTED = "reauth.bulk_requested"
+SYNC_REQUESTED = "sync.requested"
+
+# What rings for the items of a campaign: rows of work as well, but not events.
+REAUTH_REQUESTED = "reauth.requested"
+
+# Signed by Nylas, and no JSON that we can read: kept for a human.
+UNREADABLE = "unreadable"
+
+QUEUES: dict[str, Queue] = {
+    OAUTH_RETURNED: Queue.INTERACTIVE,
+    GRANT_CREATED: Queue.INTERACTIVE,
+    GRANT_UPDATED: Queue.INTERACTIVE,
+    GRANT_EXPIRED: Queue.INTERACTIVE,
+    GRANT_DELETED: Queue.INTERACTIVE,
+    REAUTH_BULK_REQUESTED: Queue.INTERACTIVE,
+    SYNC_REQUESTED: Queue.BULK,
+    REAUTH_REQUESTED: Queue.BULK,
+}
+EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED}
+FROM_NYLAS = frozenset(kind for kind in EVENT_KINDS if kind.startswith("grant."))
+
+MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100}
+
+
+def most_ids(kind: str) -> int:
+    """Say how many row ids one message of this kind may carry."""
+    return MOST_IDS[QUEUES[kind]]

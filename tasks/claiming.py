@@ -1,0 +1,115 @@
+"""The first and the last beat of a task: take the rows that are due, and settle those that are still ours."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.claims import Claimable, Outcome, claim, close, postpone, renew, still_ours
+from nylas_api import NylasError
+from tasks.context import Context
+
+log = structlog.get_logger()
+
+Row = TypeVar("Row", bound=Claimable)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(Generic[Row]):
+    """Rows that this task holds. What it read of them is for reading; they are written in `settling`."""
+
+    ctx: Context
+    model: type[Row]
+    token: UUID
+    rows: list[Row]
+
+    @asynccontextmanager
+    async def settling(self, rows: Sequence[Row] | None = None) -> AsyncIterator[tuple[AsyncSession, list[Row]]]:
+        """Open the one transaction that writes the outcome, with those of the rows that are still ours.
+
+        They come locked and freshly read. A worker that was paused past its lease gets none.
+        """
+        wanted = self.rows if rows is None else rows
+        async with self.ctx.database.writing() as session:
+            yield session, await still_ours(session, self.model, self.token, [row.id for row in wanted])
+
+
+@asynccontextmanager
+async def claimed(ctx: Context, model: type[Row], ids: Sequence[UUID]) -> AsyncIterator[Claim[Row]]:
+    """Hold the rows for the length of the block: the lease is renewed while it lasts.
+
+    If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
+    """
+    async with ctx.database.writing() as session:
+        token, rows = await claim(session, model, ids, now=ctx.now(), lease=ctx.lease)
+    held = Claim(ctx, model, token, rows)
+    if not rows:
+        yield held
+        return
+    renewing = asyncio.create_task(_keep_renewing(held))
+    try:
+        yield held
+    except asyncio.CancelledError:
+        await asyncio.shield(_let_go(held, reason="the worker was stopped", at_once=True))
+        raise
+    except Exception as error:
+        await _let_go(held, reason=f"{type(error).__name__} in our own code; see the log")
+        raise
+    finally:
+        renewing.cancel()
+
+
+async def _keep_renewing(held: Claim[Row]) -> None:
+    ctx = held.ctx
+    while True:
+        await asyncio.sleep(ctx.lease.total_seconds() / 3)
+        try:
+            async with ctx.database.writing() as session:
+                await renew(session, held.model, held.token, now=ctx.now(), lease=ctx.lease)
+        except (
+            Exception
+        ) as error:  # the next round may succeed; if none does, the lease ends and another worker takes over
+            log.warning("claim.not_renewed", error=type(error).__name__)
+
+
+async def _let_go(held: Claim[Row], *, reason: str, at_once: bool = False) -> None:
+    now = held.ctx.now()
+    async with held.settling() as (_session, rows):
+        for row in rows:
+            postpone(row, until=now if at_once else now + held.ctx.backoff(row.attempts), reason=reason)
+
+
+def settle_error(ctx: Context, row: Claimable, error: NylasError) -> None:
+    """Write down that Nylas did not give us what we asked for: due again later, or failed for good."""
+    now, wait = ctx.now(), ctx.wait_after(error, row.attempts)
+    if wait is None:
+        close(row, Outcome.FAILED, now=now, reason=str(error), request_id=error.request_id)
+    else:
+        postpone(row, until=now + wait, reason=str(error), request_id=error.request_id)
+
+
+async def each_alone(
+    ctx: Context,
+    model: type[Row],
+    ids: Sequence[UUID],
+    work: Callable[[Claim[Row], Row], Awaitable[None]],
+) -> None:
+    """Do the work of each row by itself, side by side: one that fails takes no other with it.
+
+    Raises the first failure after all have ended.
+    """
+
+    async def one(row_id: UUID) -> None:
+        async with claimed(ctx, model, [row_id]) as claim:
+            for row in claim.rows:
+                await work(claim, row)
+
+    ends = await asyncio.gather(*(one(row_id) for row_id in ids), return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end

@@ -1,0 +1,54 @@
+"""What a task may reach: the database, Nylas, the keys, the clock and the doorbell."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from lifecycle import delay_before
+from models.database import Database
+from models.sealing import Keyring
+from nylas_api import NylasClient, NylasError, Transient, Unauthorized
+from tasks.clock import Clock
+
+LEASE = timedelta(seconds=15)
+BULK_CHUNKS_AT_ONCE = 4
+OUR_KEY_IS_REFUSED = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The hands of a task, made by the runtime once for the process; a test makes its own.
+
+    `ring` tells the workers that rows are due; it never waits. `chance` draws 0 ≤ x < 1 for jitter.
+    """
+
+    application_id: UUID
+    database: Database
+    nylas: NylasClient
+    keys: Keyring
+    ring: Callable[[str, Sequence[UUID]], None]
+    now: Clock
+    chance: Callable[[], float]
+    lease: timedelta = LEASE
+    bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
+
+    def wait_after(self, error: NylasError, attempts: int) -> timedelta | None:
+        """Say how long to wait before asking again, or None where asking again can't help.
+
+        A refused API key is no word about any grant, and somebody will mend it: the work waits.
+        """
+        match error:
+            case Transient(retry_after=timedelta() as told):
+                return told + self.backoff(attempts)
+            case Transient():
+                return self.backoff(attempts)
+            case Unauthorized():
+                return OUR_KEY_IS_REFUSED
+            case _:
+                return None
+
+    def backoff(self, attempts: int) -> timedelta:
+        """The wait after so many attempts."""
+        return delay_before(attempts + 1, chance=self.chance())

@@ -1,0 +1,79 @@
+"""Nylas says that something happened to a grant: look for ourselves, and write down what we see."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from celery import shared_task
+
+from models import Event, Outcome, Transition
+from models.claims import close
+from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_UPDATED
+from nylas_api import NylasError, Transient
+from tasks.claiming import claimed, settle_error
+from tasks.context import Context
+from tasks.looking import Look, look_at_each
+from tasks.recording import Cause, in_words, record, suspect
+
+
+@shared_task(name=GRANT_CREATED)
+async def look_at_created(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """A grant was made. It can come after `grant.updated`, or for a grant that is gone again."""
+    await look_again(ctx, event_ids)
+
+
+@shared_task(name=GRANT_UPDATED)
+async def look_at_updated(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """A grant was changed, or its user signed in again."""
+    await look_again(ctx, event_ids)
+
+
+@shared_task(name=GRANT_EXPIRED)
+async def confirm_expiry(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """A grant stopped working, says the hint; it may come late, or after the user has signed in again."""
+    await look_again(ctx, event_ids, says_it_died=True)
+
+
+@shared_task(name=GRANT_DELETED)
+async def confirm_deletion(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """A grant was deleted, says the hint; only Nylas' 404 makes it so."""
+    await look_again(ctx, event_ids)
+
+
+async def look_again(ctx: Context, event_ids: Sequence[UUID], *, says_it_died: bool = False) -> None:
+    """Look at each grant that the events name, once, and settle all of them by what Nylas says now.
+
+    A hint is only a reason to look, so late, doubled and reordered ones do no harm. When Nylas can't be asked, the
+    events stay due, and a grant that is said to have died is suspect until it can.
+    """
+    async with claimed(ctx, Event, event_ids) as claim:
+        looks = await look_at_each(ctx, (event.grant_id for event in claim.rows if event.grant_id))
+        async with claim.settling() as (session, events):
+            now = ctx.now()
+            first: dict[str, Event] = {}
+            for event in events:
+                first.setdefault(event.grant_id or "", event)
+            seen: dict[str, tuple[Look, Cause]] = {}
+            doubted = {}
+            for grant_id, event in first.items():
+                cause = Cause(event.kind, event_id=event.id)
+                match looks.get(grant_id):
+                    case Look() as look:
+                        seen[grant_id] = look, cause
+                    case Transient() if says_it_died:
+                        doubted[grant_id] = event.occurred_at or event.received_at, cause
+            changes = await record(session, ctx.application_id, seen, now=now)
+            await suspect(session, doubted, now=now)
+            for event in events:
+                _settle(ctx, event, looks.get(event.grant_id or ""), changes.get(event.grant_id or ""))
+
+
+def _settle(ctx: Context, event: Event, look: Look | NylasError | None, change: Transition | None) -> None:
+    now = ctx.now()
+    match look:
+        case Look():
+            own = change if change and change.event_id == event.id else None
+            close(event, Outcome.DONE, now=now, reason=in_words(own, look), request_id=look.request_id)
+        case NylasError() as error:
+            settle_error(ctx, event, error)
+        case None:
+            close(event, Outcome.SET_ASIDE, now=now, reason="it names no grant")

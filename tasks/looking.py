@@ -1,0 +1,56 @@
+"""The second beat of a task: ask Nylas how grants stand, with no transaction open."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from lifecycle import Observation
+from nylas_api import Answer, Garbled, GrantNotFound, NylasError, NylasGrant
+from tasks.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What we saw of a grant: the observation, Nylas' whole record (None: it has none), and its request id."""
+
+    grant_id: str
+    observation: Observation
+    record: NylasGrant | None
+    request_id: str | None
+
+
+def seen(answer: Answer[NylasGrant], *, just_authenticated: bool = False) -> Look:
+    """Read a grant that Nylas sent as a look.
+
+    Nylas may leave the status out: a grant that it has `just_authenticated` is valid then. Raises Garbled for a
+    status that we don't know.
+    """
+    grant = answer.data
+    is_valid = True if just_authenticated and grant.grant_status is None else grant.is_valid
+    observation = Observation.of(is_valid=is_valid, blocked=grant.blocked, at=answer.asked_at)
+    if observation is None:
+        raise Garbled(
+            f"Nylas sent grant_status {grant.grant_status!r}, which we do not know",
+            status=200,
+            request_id=answer.request_id,
+            outcome_unknown=True,
+        )
+    return Look(grant.id, observation, grant, answer.request_id)
+
+
+async def look_at(ctx: Context, grant_id: str) -> Look | NylasError:
+    """Ask Nylas about one grant. That it has no record of it (404) is a look as well."""
+    asked_at: datetime = ctx.now()
+    try:
+        return seen(await ctx.nylas.get_grant(grant_id))
+    except GrantNotFound as gone:
+        return Look(grant_id, Observation.gone(at=asked_at), None, gone.request_id)
+    except NylasError as error:
+        return error
+
+
+async def look_at_each(ctx: Context, grant_ids: Iterable[str]) -> dict[str, Look | NylasError]:
+    """Ask Nylas about several grants at once."""
+    wanted = sorted(set(grant_ids))
+    return dict(zip(wanted, await asyncio.gather(*(look_at(ctx, grant_id) for grant_id in wanted)), strict=True))

@@ -1,0 +1,184 @@
+"""A user came back from the consent screen: exchange the code, once, and record the grant."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from celery import shared_task
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models import AuthSession, AuthSessionStatus, Event, Outcome
+from models.auth_session import digest
+from models.claims import close, postpone
+from models.kinds import OAUTH_RETURNED
+from models.sealing import Unsealable
+from nylas_api import NylasError, NylasGrant
+from tasks.claiming import Claim, each_alone, settle_error
+from tasks.context import Context
+from tasks.looking import Look, look_at
+from tasks.recording import Cause, in_words, record
+
+# How long Nylas may still be at work on an exchange whose answer we never got, and how far its clock may be off ours.
+STILL_AT_WORK = timedelta(seconds=15)
+CLOCKS_APART = timedelta(minutes=1)
+
+
+@shared_task(name=OAUTH_RETURNED)
+async def exchange_codes(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """Exchange each returned code for a grant.
+
+    A code works once, so before it is sent we commit that it will be. A session found in that state was tried by
+    somebody who didn't live to tell: then Nylas is asked which grant came of it, and the code is never sent again.
+    """
+    await each_alone(ctx, Event, event_ids, _finish_sign_in)
+
+
+async def _finish_sign_in(claim: Claim[Event], event: Event) -> None:
+    ctx = claim.ctx
+    sign_in = await _begin(claim, event)
+    if sign_in is None:
+        return None
+    if sign_in.grant_id:
+        found: str | NylasError | None = sign_in.grant_id
+    elif sign_in.code:
+        found = await _exchange(claim, sign_in)
+    else:
+        found = await _find(ctx, sign_in)
+    if isinstance(found, str):
+        look = await look_at(ctx, found)
+        if isinstance(look, Look):
+            return await _succeed(claim, sign_in, look)
+        found = look
+    if found is None:
+        lost = "the answer to the code exchange was lost, and Nylas shows no grant that came of it"
+        return await _fail(claim, sign_in, lost)
+    if ctx.wait_after(found, event.attempts) is None:
+        return await _fail(claim, sign_in, f"Nylas refused: {found}", request_id=found.request_id)
+    return await _ask_later(claim, found)
+
+
+async def _begin(claim: Claim[Event], event: Event) -> AuthSession | None:
+    """Commit that the code will be sent. The session returned holds the code only if sending it is ours to do."""
+    now = claim.ctx.now()
+    async with claim.settling() as (session, events):
+        if not events:
+            return None
+        sign_in = await _lock(session, _session_id(event))
+        match sign_in:
+            case None:
+                close(events[0], Outcome.SET_ASIDE, now=now, reason="there is no such sign-in")
+            case AuthSession(status=AuthSessionStatus.RETURNED):
+                sign_in.status, sign_in.exchange_started_at = AuthSessionStatus.EXCHANGING, now
+                await session.flush()
+                session.expunge(sign_in)
+                return sign_in
+            case AuthSession(status=AuthSessionStatus.EXCHANGING, exchange_started_at=began) if began:
+                session.expunge(sign_in)
+                if not sign_in.grant_id and now < began + STILL_AT_WORK:
+                    postpone(events[0], until=began + STILL_AT_WORK, reason="an exchange may still be under way")
+                    return None
+                sign_in.code = None
+                return sign_in
+            case _:
+                close(events[0], Outcome.IGNORED, now=now, reason=f"the sign-in is {sign_in.status} already")
+    return None
+
+
+async def _exchange(claim: Claim[Event], sign_in: AuthSession) -> str | NylasError:
+    """Send the code; keep the grant's id at once, or take the intent back if the code surely never reached Nylas."""
+    ctx = claim.ctx
+    try:
+        code = ctx.keys.reveal(sign_in, "code")
+        verifier = ctx.keys.reveal(sign_in, "code_verifier")
+    except Unsealable as error:
+        await _fail(claim, sign_in, str(error))
+        raise
+    try:
+        answer = await ctx.nylas.exchange_code(code=code, redirect_uri=sign_in.redirect_uri, code_verifier=verifier)
+    except NylasError as error:
+        if not error.outcome_unknown and ctx.wait_after(error, 1):
+            await _amend(claim, sign_in, status=AuthSessionStatus.RETURNED, grant_id=None)
+        return error
+    await _amend(claim, sign_in, status=AuthSessionStatus.EXCHANGING, grant_id=answer.data.grant_id)
+    return answer.data.grant_id
+
+
+async def _find(ctx: Context, sign_in: AuthSession) -> str | NylasError | None:
+    """Read which grant came of an exchange whose answer was lost: the one that carries our state, or the address."""
+    began = sign_in.exchange_started_at
+    assert began is not None
+    try:
+        latest = await ctx.nylas.list_grants(sort_by="updated_at", order_by="desc")
+    except NylasError as error:
+        return error
+
+    def came_of_it(grant: NylasGrant) -> bool:
+        moved = grant.updated_at or grant.created_at
+        if moved < began - CLOCKS_APART:
+            return False
+        if grant.state and digest(grant.state) == sign_in.state_hash:
+            return True
+        hint, email = sign_in.login_hint, grant.email
+        return bool(hint and email and hint.casefold() == email.casefold())
+
+    return next((grant.id for grant in latest.data if came_of_it(grant)), None)
+
+
+async def _succeed(claim: Claim[Event], sign_in: AuthSession, look: Look) -> None:
+    ctx, now = claim.ctx, claim.ctx.now()
+    async with claim.settling() as (session, events):
+        for event in events:
+            cause = Cause(event.kind, event_id=event.id)
+            changes = await record(session, ctx.application_id, {look.grant_id: (look, cause)}, now=now)
+            await _end(session, sign_in, AuthSessionStatus.DONE, now=now, grant_id=look.grant_id)
+            event.grant_id = look.grant_id
+            reason = in_words(changes.get(look.grant_id), look)
+            close(event, Outcome.DONE, now=now, reason=reason, request_id=look.request_id)
+
+
+async def _fail(claim: Claim[Event], sign_in: AuthSession, reason: str, request_id: str | None = None) -> None:
+    now = claim.ctx.now()
+    async with claim.settling() as (session, events):
+        for event in events:
+            told = f"{reason}; the user must sign in again"
+            await _end(session, sign_in, AuthSessionStatus.FAILED, now=now, reason=told)
+            close(event, Outcome.FAILED, now=now, reason=told, request_id=request_id)
+
+
+async def _ask_later(claim: Claim[Event], error: NylasError) -> None:
+    async with claim.settling() as (_session, events):
+        for event in events:
+            settle_error(claim.ctx, event, error)
+            if error.outcome_unknown and event.settled_at is None:
+                event.due_at = max(event.due_at, claim.ctx.now() + STILL_AT_WORK)
+
+
+async def _amend(claim: Claim[Event], sign_in: AuthSession, *, status: AuthSessionStatus, grant_id: str | None) -> None:
+    async with claim.settling() as (session, events):
+        if events and (row := await _lock(session, sign_in.id)):
+            row.status, row.grant_id = status, grant_id
+
+
+async def _end(
+    session: AsyncSession,
+    sign_in: AuthSession,
+    status: AuthSessionStatus,
+    *,
+    now: datetime,
+    grant_id: str | None = None,
+    reason: str | None = None,
+) -> None:
+    row = await _lock(session, sign_in.id)
+    if row:
+        row.status, row.ended_at, row.reason = status, now, reason
+        row.grant_id = grant_id or row.grant_id
+        row.code = row.code_verifier = None
+
+
+async def _lock(session: AsyncSession, session_id: UUID) -> AuthSession | None:
+    return await session.get(AuthSession, session_id, with_for_update=True, populate_existing=True)
+
+
+def _session_id(event: Event) -> UUID:
+    return UUID(json.loads(event.raw)["auth_session"])

@@ -1,0 +1,110 @@
+"""The items of a campaign: re-authenticate each grant at Nylas, and write each result as it comes."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from celery import shared_task
+from sqlalchemy import select
+from sqlmodel import col
+
+from lifecycle import GrantStatus
+from models import CampaignItem, Grant, Outcome
+from models.claims import close
+from models.kinds import REAUTH_REQUESTED
+from nylas_api import NylasError
+from tasks.bulk_reauth import finish_if_done, ring_next
+from tasks.claiming import Claim, claimed, settle_error
+from tasks.context import Context
+from tasks.looking import Look, seen
+from tasks.recording import Cause, record
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Nothing was asked of Nylas, and why."""
+
+    reason: str
+
+
+Result = Look | Skipped | NylasError
+
+
+@shared_task(name=REAUTH_REQUESTED)
+async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
+    """Re-authenticate a chunk of a campaign's grants, side by side.
+
+    A process that works on enough chunks already lets this one go before it claims anything: the rows stay due, and
+    each chunk that ends rings for the next.
+    """
+    if ctx.bulk.locked():
+        return
+    async with ctx.bulk, claimed(ctx, CampaignItem, item_ids) as claim:
+        if not claim.rows:
+            return
+        async with ctx.database.reading() as session:
+            wanted = select(Grant).where(col(Grant.id).in_([item.grant_id for item in claim.rows]))
+            grants = {grant.id: grant for grant in await session.scalars(wanted)}
+        results: asyncio.Queue[tuple[CampaignItem, Result]] = asyncio.Queue()
+
+        async def ask(item: CampaignItem) -> None:
+            results.put_nowait((item, await _reauthenticate(ctx, grants[item.grant_id])))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_settle_as_they_come(claim, results))
+            for item in claim.rows:
+                group.create_task(ask(item))
+    for campaign_id in {item.campaign_id for item in claim.rows}:
+        await ring_next(ctx, campaign_id)
+        await finish_if_done(ctx, campaign_id)
+
+
+async def _reauthenticate(ctx: Context, grant: Grant) -> Result:
+    """Ask Nylas to authenticate the mailbox anew: by its rule of one grant per email that renews this grant.
+
+    Source: Nylas "Bulk authentication grants": one POST /v3/connect/custom for each mailbox.
+    """
+    if grant.status is GrantStatus.DELETED:
+        return Skipped("the grant was deleted")
+    if not grant.credential_id:
+        return Skipped("it has no credential: only its user can sign in again")
+    if not grant.email:
+        return Skipped("Nylas told no email address for it")
+    settings = {"email_address": grant.email, "credential_id": grant.credential_id}
+    try:
+        answer = await ctx.nylas.custom_auth(provider=grant.provider, settings=settings)
+        return seen(answer, just_authenticated=True)
+    except NylasError as error:
+        return error
+
+
+async def _settle_as_they_come(claim: Claim[CampaignItem], results: asyncio.Queue[tuple[CampaignItem, Result]]) -> None:
+    """Commit what has come since the last commit, again and again: little is asked twice if we die."""
+    left = len(claim.rows)
+    while left:
+        batch = [await results.get()]
+        while not results.empty():
+            batch.append(results.get_nowait())
+        left -= len(batch)
+        await _settle(claim, {item.id: result for item, result in batch})
+
+
+async def _settle(claim: Claim[CampaignItem], results: dict[UUID, Result]) -> None:
+    ctx, now = claim.ctx, claim.ctx.now()
+    rows = [item for item in claim.rows if item.id in results]
+    async with claim.settling(rows) as (session, items):
+        looks: dict[str, tuple[Look, Cause]] = {}
+        for item in items:
+            match results[item.id]:
+                case Look() as look if look.grant_id == item.grant_id:
+                    looks[look.grant_id] = look, Cause(REAUTH_REQUESTED, item_id=item.id)
+                    close(item, Outcome.DONE, now=now, request_id=look.request_id)
+                case Look() as look:
+                    other = f"Nylas answered with another grant ({look.grant_id}) for this mailbox"
+                    close(item, Outcome.FAILED, now=now, reason=other, request_id=look.request_id)
+                case Skipped(reason):
+                    close(item, Outcome.SKIPPED, now=now, reason=reason)
+                case NylasError() as error:
+                    settle_error(ctx, item, error)
+        await record(session, ctx.application_id, looks, now=now)

@@ -1,0 +1,67 @@
+"""The Celery app: its broker, its queues and the names of the task modules."""
+
+from celery import Celery
+from kombu import Queue as BrokerQueue
+
+from models.kinds import Queue
+from worker.schedule import beat_schedule
+from worker.task import ContextTask
+
+TASK_MODULES = (
+    "tasks.bulk_reauth",
+    "tasks.grant_hints",
+    "tasks.oauth_callback",
+    "tasks.reauthentication",
+    "tasks.schedule",
+    "tasks.sync",
+)
+TIME_LIMIT = 240
+KEY_PREFIX = "evergrant:"
+
+
+def make_app(redis_url: str) -> "Celery[ContextTask]":
+    """Make the app for one broker.
+
+    Messages are JSON and hold row ids only; results are not kept, since the rows are the result. A message is
+    acknowledged after its task, so that a killed worker's messages come back; what truly brings work back is the
+    sweep. `noeviction` is what the broker needs: a Redis that evicts drops messages without a word.
+    """
+    app = Celery("evergrant", task_cls=ContextTask, set_as_current=True)
+    app.conf.update(
+        broker_url=redis_url,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_transport_options={
+            "global_keyprefix": KEY_PREFIX,
+            "visibility_timeout": TIME_LIMIT + 60,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 5,
+        },
+        imports=TASK_MODULES,
+        task_serializer="json",
+        accept_content=["json"],
+        task_queues=[BrokerQueue(queue.value) for queue in Queue],
+        task_default_queue=Queue.INTERACTIVE.value,
+        task_create_missing_queues=False,
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
+        task_soft_time_limit=TIME_LIMIT,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_soft_shutdown_timeout=10,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,
+        timezone="UTC",
+        beat_schedule=beat_schedule(),
+        beat_max_loop_interval=5,
+        redbeat_redis_url=redis_url,
+        redbeat_key_prefix=f"{KEY_PREFIX}redbeat:",
+        redbeat_lock_timeout=30,
+    )
+    return app

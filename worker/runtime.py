@@ -1,0 +1,94 @@
+"""What a process needs for its work: one engine, one HTTP client, one budget, opened late and closed once."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import httpx
+from redis.asyncio import Redis
+
+from models import Application
+from models.database import Database
+from models.sealing import Keyring
+from nylas_api import NylasClient
+from nylas_api.transport import open_http
+from tasks.clock import system_clock
+from tasks.context import Context
+from worker.applications import ensure_application
+from worker.budget import SharedBudget
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The open parts of a process, and the context that its tasks are handed."""
+
+    settings: Settings
+    context: Context
+    application: Application
+    http: httpx.AsyncClient
+    redis: Redis | None
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        await self.http.aclose()
+        if self.redis:
+            await self.redis.aclose()
+        await self.context.database.close()
+
+
+async def open_runtime(
+    settings: Settings,
+    *,
+    ring: Callable[[str, Sequence[UUID]], None],
+    calls_in_flight: int = 50,
+    redis_url: str | None = None,
+) -> Runtime:
+    """Open the parts, on the loop that will use them. At most `calls_in_flight` requests are at Nylas at once."""
+    database = Database(settings.database)
+    keys = Keyring(settings.keys())
+    application = await ensure_application(database, keys, settings, now=system_clock())
+    url = redis_url or settings.redis_url
+    redis = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
+    http = open_http(connections=calls_in_flight)
+    nylas = NylasClient(
+        api_uri=application.api_uri,
+        api_key=keys.reveal(application, "api_key"),
+        client_id=application.client_id,
+        http=http,
+        budget=SharedBudget(redis, application=application.client_id, rate=settings.nylas_rate),
+        in_flight=asyncio.Semaphore(calls_in_flight),
+        now=system_clock,
+    )
+    context = Context(
+        application_id=application.id,
+        database=database,
+        nylas=nylas,
+        keys=keys,
+        ring=ring,
+        now=system_clock,
+        chance=random.random,
+    )
+    return Runtime(settings, context, application, http, redis)
+
+
+_opening: Callable[[], "asyncio.Task[Runtime]"] | None = None
+_opened: "asyncio.Task[Runtime] | None" = None
+
+
+def opens_with(start: Callable[[], "asyncio.Task[Runtime]"]) -> None:
+    """Say how this process opens its runtime: at first use, on its loop."""
+    global _opening, _opened
+    _opening, _opened = start, None
+
+
+async def current() -> Runtime:
+    """The runtime of this process; several tasks that come first at once open it once."""
+    global _opened
+    if _opened is None or (_opened.done() and (_opened.cancelled() or _opened.exception())):
+        if _opening is None:
+            raise RuntimeError("no runtime was prepared: opens_with() comes first")
+        _opened = _opening()
+    return await asyncio.shield(_opened)

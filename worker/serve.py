@@ -1,0 +1,73 @@
+"""Running a worker or a beat in this process, until it is told to stop."""
+
+import asyncio
+import os
+from typing import Any
+
+import structlog
+from celery import signals
+
+from worker.app import make_app
+from worker.doorbell import Doorbell
+from worker.pool import LOOP
+from worker.runtime import Runtime, current, open_runtime, opens_with
+from worker.settings import Settings
+from worker.sweeper import sweep_for_ever
+
+log = structlog.get_logger()
+
+
+def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
+    """Work until SIGTERM (which lets running tasks finish) or SIGQUIT (which gives them back); return the exit code.
+
+    `concurrency` is both the number of tasks, and of calls to Nylas, that are in flight at once.
+    """
+    app = make_app(redis_url)
+    doorbell = Doorbell(app).start()
+
+    def start() -> "asyncio.Task[Runtime]":
+        return asyncio.create_task(
+            open_runtime(settings, ring=doorbell.ring, calls_in_flight=concurrency, redis_url=redis_url)
+        )
+
+    opens_with(start)
+    sweeping: set[asyncio.Task[None]] = set()
+
+    async def begin() -> None:
+        runtime = await current()
+        sweeping.add(asyncio.create_task(sweep_for_ever(runtime.context)))
+
+    async def end() -> None:
+        for task in sweeping:
+            task.cancel()
+        await (await current()).close()
+
+    LOOP.run(begin())
+
+    def on_ready(**_: Any) -> None:
+        log.info("worker.ready", concurrency=concurrency, pid=os.getpid())
+
+    def on_shutdown(**_: Any) -> None:
+        doorbell.stop()
+        LOOP.run(end(), timeout=10)
+        LOOP.stop()
+
+    signals.worker_ready.connect(on_ready, weak=False)
+    signals.worker_shutdown.connect(on_shutdown, weak=False)
+    worker = app.Worker(
+        pool="worker.pool:TaskPool",
+        concurrency=concurrency,
+        without_mingle=True,
+        without_gossip=True,
+        loglevel="WARNING",
+        hostname=f"evergrant-{os.getpid()}@%h",
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def run_beat(redis_url: str) -> None:
+    """Fire the schedule until told to stop. Any number of beats may run: one holds the lock, the others wait."""
+    app = make_app(redis_url)
+    log.info("beat.ready", pid=os.getpid())
+    app.Beat(scheduler="redbeat.RedBeatScheduler", loglevel="WARNING", quiet=True).run()

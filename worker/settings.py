@@ -1,0 +1,159 @@
+"""The settings: read from the environment once, and refused in one message that lists all that is wrong."""
+
+import base64
+import binascii
+import difflib
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.database import UnsupportedDatabase, async_url
+
+PREFIX = "EVERGRANT_"
+
+
+class BadSettings(Exception):
+    """The environment is not right; the message lists each thing, and what to do."""
+
+
+class Settings(BaseSettings):
+    """What one installation is told. Each field is the environment variable `EVERGRANT_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    nylas_api_key: SecretStr
+    nylas_client_id: str
+    nylas_webhook_secret: SecretStr | None = None
+    nylas_api_uri: str = "https://api.us.nylas.com"
+    nylas_rate: Annotated[float, Field(ge=0)] = 50.0
+    public_url: str
+    data_dir: Path = Path("./evergrant-data")
+    database_url: str = ""
+    redis_url: str = ""
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _are_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for key in value:
+            _key_bytes(key.get_secret_value())
+        return value
+
+    @field_validator("nylas_api_uri", "public_url")
+    @classmethod
+    def _is_http_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+            raise ValueError("must be a URL such as https://evergrant.example.com")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, value: str) -> str:
+        if value:
+            try:
+                async_url(value)
+            except UnsupportedDatabase as error:
+                raise ValueError(str(error)) from error
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("redis", "rediss"):
+            raise ValueError("must be a URL such as redis://host:6379/0")
+        return value
+
+    @property
+    def database(self) -> str:
+        """The database's URL: SQLite in the data directory unless told otherwise."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'evergrant.db'}"
+
+    @property
+    def uses_sqlite(self) -> bool:
+        """Whether the database is one file on this machine."""
+        return self.database.startswith("sqlite")
+
+    @property
+    def callback_url(self) -> str:
+        """Where Nylas sends the user's browser back to; register it as a callback URI."""
+        return f"{self.public_url}/oauth/callback"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where Nylas sends its notifications to."""
+        return f"{self.public_url}/webhooks/nylas"
+
+    def keys(self) -> list[bytes]:
+        """The keys that seal secrets, newest first.
+
+        With SQLite, and none set, one is made beside the database, readable by its owner only: whoever has the file
+        but not the key reads no secret. Raises BadSettings if that file is not fit to hold a key.
+        """
+        if self.secret_keys:
+            return [_key_bytes(key.get_secret_value()) for key in self.secret_keys]
+        return [_key_of_file(self.data_dir / "secret.key")]
+
+
+def _key_bytes(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, altchars=b"-_" if "-" in text or "_" in text else None, validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        raise ValueError("each key must be 32 bytes in base64; make one with: openssl rand -base64 32")
+    return key
+
+
+def _key_of_file(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        pass
+    if path.stat().st_mode & 0o077:
+        raise BadSettings(f"{path} can be read by others; run: chmod 600 {path}")
+    try:
+        return _key_bytes(path.read_text().strip())
+    except ValueError as error:
+        raise BadSettings(f"{path}: {error}") from error
+
+
+def read() -> Settings:
+    """Read the settings. Raises BadSettings that lists everything missing, misspelt or malformed at once."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    wrong = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}TEST_"):
+            near = difflib.get_close_matches(name, known, n=1)
+            wrong.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+    try:
+        settings = Settings.model_validate({})
+    except ValidationError as error:
+        for problem in error.errors():
+            name = f"{PREFIX}{str(problem['loc'][0]).upper()}"
+            missing = problem["type"] == "missing"
+            wrong.append(f"{name} is missing" if missing else f"{name}: {problem['msg'].removeprefix('Value error, ')}")
+    else:
+        if not settings.uses_sqlite and not settings.secret_keys:
+            wrong.append(
+                f"{PREFIX}SECRET_KEYS is missing: with PostgreSQL every process needs the same key; "
+                "make one with: openssl rand -base64 32"
+            )
+    if wrong:
+        raise BadSettings("The settings are not right:\n" + "\n".join(f"  - {line}" for line in wrong))
+    return settings
