@@ -1,0 +1,1 @@
+"""The front door: believe nothing unsigned, write a row, nudge, answer."""

@@ -15,7 +15,7 @@ def plain_type(kind: str, item: Any, _context: object) -> str | Literal[False]:
     """Write a column's type in SQLAlchemy's own words, so that old migrations never import today's models."""
     match item if kind == "type" else None:
         case AutoString(length=length):
-            return f"sa.String(length={length})" if length else "sa.Text()"
+            return f"sa.String(length={length})" if length else "sa.String()"
         case UTCDateTime():
             return "sa.DateTime(timezone=True)"
         case Sealed():

@@ -1,0 +1,94 @@
+"""Child processes on a leash: they end with us, whatever becomes of us."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+LEASH = Path(__file__).with_name("leash.py")
+
+
+class DidNotStart(Exception):
+    """A child process ended, or did not answer in time; the message has what it last said."""
+
+
+class Child:
+    """A command that runs on a leash, in a session of its own, so that Ctrl-C reaches only us."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        log: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        end_by: signal.Signals = signal.SIGTERM,
+        user: int | None = None,
+    ) -> None:
+        """Start it. What it prints goes to `log`, or where ours goes. `user` is whom to run it as (root only)."""
+        self.name, self.log, self._end_by = name, log, end_by
+        output: IO[bytes] | None = log.open("ab") if log else None
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(LEASH), end_by.name, "-" if user is None else str(user), *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=dict(environ) if environ is not None else None,
+            start_new_session=True,
+        )
+        if output:
+            output.close()
+
+    @property
+    def ended(self) -> int | None:
+        """The exit code, or None while it runs."""
+        return self.process.poll()
+
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
+        """Wait until it is ready. Raises DidNotStart."""
+        deadline = time.monotonic() + seconds
+        while not ready():
+            if self.ended is not None:
+                raise DidNotStart(f"{self.name} ended with exit code {self.ended}{self._last_words()}")
+            if time.monotonic() > deadline:
+                raise DidNotStart(f"{self.name} was not ready within {seconds:g} s{self._last_words()}")
+            time.sleep(0.03)
+
+    def stop(self, *, seconds: float = 12.0) -> None:
+        """End it, and wait; after `seconds` it is killed."""
+        if self.process.stdin:
+            self.process.stdin.close()  # lets go of the leash
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def _last_words(self) -> str:
+        said = self.log.read_text(errors="replace").strip() if self.log and self.log.exists() else ""
+        return ":\n" + "\n".join(said.splitlines()[-15:]) if said else ""
+
+
+def stop_all(children: Sequence[Child]) -> None:
+    """End them in the reverse order of their start; each that asks nothing of another at the same time."""
+    for child in reversed(children):
+        child.stop()
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """Say whether somebody listens on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,48 @@
+"""A leash: runs a command, and ends it when whoever holds the other end of the leash is gone, however that died.
+
+Started as `python leash.py SIGNAL USER COMMAND…`. Its standard input is a pipe that the holder never writes
+to: end of file means that the holder has ended, were it by SIGKILL. SIGNAL is what the command is then told to end by;
+USER is the number of the user (and group) that root runs it as, or `-`: the leash itself stays who it is.
+It uses the standard library only, and imports nothing of this project, so that it starts at once.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+GRACE = 10.0
+
+
+def main() -> int:
+    """Run the command; return its exit code, or the signal that ended it as a shell would."""
+    ending, user, command = signal.Signals[sys.argv[1]], sys.argv[2], sys.argv[3:]
+    if user == "-":
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    else:
+        other = int(user)
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, user=other, group=other, extra_groups=[])
+
+    def pass_on(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, pass_on)
+
+    def watch() -> None:
+        while os.read(0, 1024):
+            pass
+        child.send_signal(ending)
+        try:
+            child.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+    threading.Thread(target=watch, daemon=True).start()
+    code = child.wait()
+    return 128 - code if code < 0 else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

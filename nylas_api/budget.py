@@ -1,0 +1,27 @@
+"""The leave that a call needs before it may go, so that all workers together stay under Nylas' limits."""
+
+from datetime import timedelta
+from typing import Protocol
+
+
+class Budget(Protocol):
+    """Nylas allows 50 calls a second for each API group of an application ("API and provider rate limits")."""
+
+    async def take(self, group: str) -> None:
+        """Wait until a call of this group ("authentication", "grants") may go."""
+
+    async def pushed_back(self, group: str, wait: timedelta) -> None:
+        """Hear that Nylas itself refused a call of this group with 429 and wants silence for `wait`.
+
+        Not told of a provider's limit: that is one mailbox's trouble and must not slow the others.
+        """
+
+
+class NoBudget:
+    """The budget of a caller who keeps the limits by other means: every call may go at once."""
+
+    async def take(self, group: str) -> None:
+        """Let the call go."""
+
+    async def pushed_back(self, group: str, wait: timedelta) -> None:
+        """Take no notice."""

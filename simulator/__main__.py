@@ -1,0 +1,21 @@
+"""The command line: `python -m simulator --port 9000`."""
+
+import argparse
+
+from simulator.serve import serve
+
+
+def main() -> None:
+    """Read the options and serve until told to stop."""
+    parser = argparse.ArgumentParser(prog="simulator", description="A Nylas that runs on your machine.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=9000, help="0 picks a free one")
+    parser.add_argument("--latency-ms", type=int, default=0, help="every /v3 answer takes at least this long")
+    parser.add_argument("--api-key", help="take only this key (default: any)")
+    parser.add_argument("--client-id", help="take only this client id (default: any)")
+    parser.add_argument("--webhook-secret", help="give every webhook this secret (default: a fresh one each)")
+    serve(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""The `/_sim` control of the world: reset, seed, consent, callbacks, credentials, faults, calls."""
+
+from simulator.answers import Answer, Json, bad_request
+from simulator.asked import Asked, one_of
+from simulator.calls import Calls
+from simulator.custom_auth import WAYS
+from simulator.faults import Faults
+from simulator.state import State
+
+
+async def reset(state: State, asked: Asked) -> Answer:
+    """Forget everything but the options."""
+    state.reset()
+    return _said({})
+
+
+async def seed(state: State, asked: Asked) -> Answer:
+    """Make many grants at once; no webhook is told."""
+    sent = asked.body()
+    count = sent.get("grants")
+    if not isinstance(count, int) or count < 1:
+        raise bad_request("grants must be a number above 0")
+    ids = state.books.seed(
+        count,
+        provider=one_of(sent.get("provider", "google"), *WAYS),
+        status=one_of(sent.get("status", "valid"), "valid", "invalid"),
+        domain=str(sent.get("email_domain") or "example.com"),
+        credential=sent.get("credential_id"),
+    )
+    return _said({"grants": ids})
+
+
+async def consent(state: State, asked: Asked) -> Answer:
+    """Decide how users meet the consent page."""
+    state.logins.consent = one_of(asked.body().get("mode"), "auto", "page", "deny")
+    return _said({"mode": state.logins.consent})
+
+
+async def callback_uris(state: State, asked: Asked) -> Answer:
+    """Name the only callbacks that are allowed; an empty list allows all."""
+    urls = asked.body().get("urls")
+    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
+        raise bad_request("urls must be a list of strings")
+    state.logins.callback_uris = set(urls)
+    return _said({"urls": urls})
+
+
+async def break_credential(state: State, asked: Asked) -> Answer:
+    """Let a connector credential fail, as when its client secret ran out.
+
+    With `{"expire_grants": true}` the grants that use it become invalid as well, each with its event.
+    """
+    state.broken_credentials.add(asked.ref)
+    expired = []
+    if asked.body().get("expire_grants"):
+        expired = [grant for grant in state.books.by_id.values() if grant.credential_id == asked.ref]
+    for grant in expired:
+        grant.grant_status = "invalid"
+        state.tell("grant.expired", grant)
+    return _said({"credential_id": asked.ref, "broken": True, "expired": [grant.id for grant in expired]})
+
+
+async def repair_credential(state: State, asked: Asked) -> Answer:
+    """Let it work again."""
+    state.broken_credentials.discard(asked.ref)
+    return _said({"credential_id": asked.ref, "broken": False})
+
+
+async def add_fault(state: State, asked: Asked) -> Answer:
+    """Let calls fail from now on."""
+    return _said(state.faults.add(asked.body()).view())
+
+
+async def list_faults(state: State, asked: Asked) -> Answer:
+    """Return what is left of the faults."""
+    return _said({"faults": state.faults.view()})
+
+
+async def delete_faults(state: State, asked: Asked) -> Answer:
+    """Let no more calls fail."""
+    state.faults = Faults()
+    return _said({"faults": []})
+
+
+async def list_calls(state: State, asked: Asked) -> Answer:
+    """Return the counts of calls; `?detail=1` adds the calls."""
+    return _said(state.calls.view(detail=asked.query.get("detail") == "1"))
+
+
+async def delete_calls(state: State, asked: Asked) -> Answer:
+    """Count anew; calls that are still under way belong to the old count."""
+    state.calls = Calls()
+    return _said({})
+
+
+def _said(body: Json) -> Answer:
+    return Answer(body, flat=True)

@@ -1,0 +1,114 @@
+"""The `/_sim` control of grants and their events: expire, block, tell, hold back, release."""
+
+from simulator.answers import Answer, Json, bad_request, refused
+from simulator.asked import Asked, one_of
+from simulator.books import Grant
+from simulator.deliveries import MODES, out_of_order
+from simulator.events import CODES, Event, event
+from simulator.state import State
+from simulator.webhooks import new_hook
+
+
+async def expire(state: State, asked: Asked) -> Answer:
+    """Make a grant invalid and tell it: once, twice, later, or not before it is released."""
+    grant, sent = _grant(state, asked), asked.body()
+    grant.grant_status = "invalid"
+    told = state.event("grant.expired", grant)
+    if sent.get("hold"):
+        state.deliveries.hold(told)
+    elif sent.get("send", True):
+        state.deliveries.send(told, times=_number(sent, "times", 1), delay=_number(sent, "delay_ms", 0) / 1000)
+    return Answer({"grant": grant.view(), "delivery_id": told.id, "event": told.envelope(1)}, flat=True)
+
+
+async def block(state: State, asked: Asked) -> Answer:
+    """Set or lift the block of a grant."""
+    grant = _grant(state, asked)
+    grant.blocked = bool(asked.body().get("blocked", True))
+    return Answer({"grant": grant.view()}, flat=True)
+
+
+async def tell(state: State, asked: Asked) -> Answer:
+    """Send any event, true or not; several types and grants make several events.
+
+    Only words: no grant changes. A grant nobody has heard of gets an event all the same.
+    """
+    sent = asked.body()
+    kinds, refs = _several(sent, "type"), _several(sent, "grant_id")
+    events = [_event(state, kind, ref, sent.get("object") or {}) for ref in refs for kind in kinds]
+    times, delay = _number(sent, "times", 1), _number(sent, "delay_ms", 0) / 1000
+    order = one_of(sent.get("order", "as_given"), "as_given", "shuffled")
+    line = [one for one in events for _ in range(times)]
+    for one in out_of_order(line) if order == "shuffled" else line:
+        state.deliveries.send(one, delay=delay)
+    return Answer({"delivery_ids": [one.id for one in events]}, flat=True)
+
+
+async def list_deliveries(state: State, asked: Asked) -> Answer:
+    """Return each attempt, how many are still to come, and which events are held back.
+
+    With `?wait=5` it first waits, at most so many seconds, until none is to come.
+    """
+    post = state.deliveries
+    await post.settled(asked.whole("wait", 0))
+    body = {"deliveries": list(post.log), "pending": post.pending, "held": list(post.held)}
+    return Answer(body, flat=True)
+
+
+async def release(state: State, asked: Asked) -> Answer:
+    """Send an event that was held back: it comes late, and may be about a world that has moved on."""
+    held = state.deliveries.held.pop(asked.ref, None)
+    if held is None:
+        raise refused(404, "api.not_found_error", "No event of this id is held back.")
+    state.deliveries.send(held)
+    return Answer({"delivery_id": held.id}, flat=True)
+
+
+async def set_delivery(state: State, asked: Asked) -> Answer:
+    """Set how further events go; what is not named returns to its default."""
+    sent, post = asked.body(), state.deliveries
+    waits = sent.get("retry_waits_ms")
+    if not isinstance(waits, list | None):
+        raise bad_request("retry_waits_ms must be a list of numbers")
+    post.mode = one_of(sent.get("mode", "normal"), *MODES)
+    post.delay = _number(sent, "delay_ms", 0) / 1000
+    post.parallel = max(1, _number(sent, "parallel", 1))
+    post.waits = post.waits if waits is None else tuple(wait / 1000 for wait in waits)
+    return Answer({"mode": post.mode, "delay_ms": post.delay * 1000, "parallel": post.parallel}, flat=True)
+
+
+async def add_webhook(state: State, asked: Asked) -> Answer:
+    """Add a destination without the handshake, and say its secret."""
+    sent = {"trigger_types": list(CODES)} | asked.body()
+    hook = new_hook(state, sent, sent.get("url"))
+    state.deliveries.hooks[hook.id] = hook
+    return Answer(hook.view() | {"webhook_secret": hook.secret}, flat=True)
+
+
+def _grant(state: State, asked: Asked) -> Grant:
+    grant = state.books.find(asked.ref)
+    if grant is None:
+        raise refused(404, "grant.not_found", "Grant not found.")
+    return grant
+
+
+def _event(state: State, kind: str, ref: str, more: Json) -> Event:
+    if grant := state.books.find(ref):
+        return state.event(kind, grant, **more)
+    return event(state.application_id, kind, {"code": CODES.get(kind, 0), "grant_id": ref} | more)
+
+
+def _several(sent: Json, name: str) -> list[str]:
+    """Return one value or a list of them as a list."""
+    given = sent.get(name)
+    values = [value for value in (given if isinstance(given, list) else [given]) if isinstance(value, str)]
+    if not values or (isinstance(given, list) and len(values) < len(given)):
+        raise bad_request(f"{name} must be a string, or a list of them")
+    return values
+
+
+def _number(sent: Json, name: str, default: int) -> int:
+    value = sent.get(name, default)
+    if not isinstance(value, int) or value < 0:
+        raise bad_request(f"{name} must be a whole number")
+    return value

@@ -1,0 +1,97 @@
+"""Faults waiting to happen: on which calls, of what kind, how many times."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from fnmatch import translate
+
+from simulator.answers import Answer, Json, bad_request, usual
+from simulator.asked import one_of
+
+MODES = ("answer", "drop", "half_close", "slow_drip", "after_effect_drop", "hang_after_effect")
+
+
+@dataclass(slots=True)
+class Fault:
+    """One way to fail; `left` counts down, and None lasts until the faults are deleted.
+
+    Without a status and a body the work is done and its own answer is spoilt on the way back.
+    """
+
+    path: str
+    method: str
+    mode: str
+    delay: float
+    left: int | None
+    answer: Answer | None
+    asked_for: Json
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pattern = re.compile(translate(self.path))
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Tell whether this call is to fail, and count it."""
+        if self.left == 0 or self.method not in ("*", method) or not self.pattern.match(path):
+            return False
+        if self.left is not None:
+            self.left -= 1
+        return True
+
+    def view(self) -> Json:
+        """Return it as it was asked for, with what is left of it."""
+        return self.asked_for | {"mode": self.mode, "count": self.left}
+
+
+class Faults:
+    """The faults, in the order they were asked for: the first that fits strikes."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Fault] = []
+
+    def add(self, sent: Json) -> Fault:
+        """Note a fault, or refuse what can't be one."""
+        count, delay = sent.get("count"), sent.get("delay_ms", 0)
+        if not (count is None or isinstance(count, int)) or not isinstance(delay, int | float):
+            raise bad_request("count and delay_ms must be numbers")
+        fault = Fault(
+            path=str(sent.get("path", "*")),
+            method=str(sent.get("method", "*")).upper(),
+            mode=one_of(sent.get("mode", "answer"), *MODES),
+            delay=delay / 1000,
+            left=count,
+            answer=_answer_in(sent),
+            asked_for=sent,
+        )
+        self.waiting.append(fault)
+        return fault
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Return the fault that strikes this call, if any."""
+        if not self.waiting:
+            return None
+        fault = next((fault for fault in self.waiting if fault.strikes(method, path)), None)
+        if fault and fault.left == 0:
+            self.waiting.remove(fault)
+        return fault
+
+    def view(self) -> list[Json]:
+        """Return what is left."""
+        return [fault.view() for fault in self.waiting]
+
+
+def _answer_in(sent: Json) -> Answer | None:
+    """Return the answer a fault gives instead of the work: text as it is, and a JSON value as JSON."""
+    status, body, headers = sent.get("status"), sent.get("body"), sent.get("headers") or {}
+    if not isinstance(status, int | None) or not isinstance(headers, dict):
+        raise bad_request("status must be a number and headers an object")
+    headers = {str(name): str(value) for name, value in headers.items()}
+    if status is None and body is None:
+        return None
+    if status is not None and body is None:
+        own = usual(status)
+        return Answer(own.body, own.status, headers)
+    text = body if isinstance(body, str) else json.dumps(body)
+    if text.startswith(("{", "[")):
+        headers = {"Content-Type": "application/json"} | headers
+    return Answer(text, status or 200, headers)

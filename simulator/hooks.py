@@ -1,0 +1,54 @@
+"""A webhook destination: what it wants to hear, and how its mail is packed and signed."""
+
+import gzip
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass, field
+
+from simulator.answers import Json
+
+
+@dataclass(slots=True)
+class Hook:
+    """A destination; it has a secret of its own."""
+
+    id: str
+    url: str
+    secret: str
+    trigger_types: list[str]
+    compressed: bool = False
+    description: str = ""
+    notify: list[str] = field(default_factory=list)
+    status: str = "active"
+    created_at: int = field(default_factory=lambda: int(time.time()))
+    updated_at: int = field(default_factory=lambda: int(time.time()))
+    status_updated_at: int = field(default_factory=lambda: int(time.time()))
+
+    def wants(self, kind: str) -> bool:
+        """Tell whether this type goes here now; what is missed in a pause is never sent later."""
+        return self.status == "active" and kind in self.trigger_types
+
+    def packed(self, raw: bytes) -> tuple[bytes, dict[str, str]]:
+        """Return the bytes to send and their headers; the signature is over the bytes as sent, gzip and all."""
+        headers = {"Content-Type": "application/json"}
+        if self.compressed:
+            raw = gzip.compress(raw, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        headers["x-nylas-signature"] = hmac.new(self.secret.encode(), raw, hashlib.sha256).hexdigest()
+        return raw, headers
+
+    def view(self) -> Json:
+        """Return what the API shows: the secret is not in it."""
+        return {
+            "id": self.id,
+            "description": self.description,
+            "trigger_types": self.trigger_types,
+            "webhook_url": self.url,
+            "status": self.status,
+            "notification_email_addresses": self.notify,
+            "compressed_delivery": self.compressed,
+            "status_updated_at": self.status_updated_at,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }

@@ -1,0 +1,84 @@
+"""All that one simulated Nylas knows, from its options to its grants."""
+
+import hmac
+from dataclasses import dataclass
+
+from simulator.books import Books, Grant
+from simulator.calls import Calls
+from simulator.deliveries import Deliveries
+from simulator.events import Event, grant_event
+from simulator.faults import Faults
+from simulator.logins import Logins
+
+APPLICATION_ID = "7c1f0b52-3a94-4f0e-9d6b-5e2a8c41d703"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How it was started; a reset does not touch these. None takes anything."""
+
+    latency_ms: int = 0
+    api_key: str | None = None
+    client_id: str | None = None
+    webhook_secret: str | None = None
+
+
+class State:
+    """The one object every handler is given."""
+
+    books: Books
+    logins: Logins
+    faults: Faults
+    calls: Calls
+    broken_credentials: set[str]
+
+    def __init__(self, options: Options, deliveries: Deliveries) -> None:
+        self.options = options
+        self.deliveries = deliveries
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything but the options; what is on its way is called back."""
+        self.books = Books()
+        self.logins = Logins()
+        self.faults = Faults()
+        self.calls = Calls()
+        self.broken_credentials = set()
+        self.deliveries.reset()
+
+    @property
+    def application_id(self) -> str:
+        """The application's id, which is also the client id of its OAuth."""
+        return self.options.client_id or APPLICATION_ID
+
+    def knows_key(self, key: str) -> bool:
+        """Tell whether this is the API key, which is also the client secret of OAuth."""
+        if self.options.api_key is None:
+            return bool(key)
+        return hmac.compare_digest(key.encode(), self.options.api_key.encode())
+
+    def knows_client(self, client_id: str) -> bool:
+        """Tell whether this is our client id."""
+        return self.options.client_id in (None, client_id)
+
+    def event(self, kind: str, grant: Grant, **more: object) -> Event:
+        """Build what the webhooks will say about a grant."""
+        return grant_event(self.application_id, kind, grant, more)
+
+    def tell(self, kind: str, grant: Grant, **more: object) -> None:
+        """Send the webhooks word about a grant, behind the back of the answer."""
+        self.deliveries.send(self.event(kind, grant, **more))
+
+    def tell_signed_in(self, grant: Grant, *, new: bool, **more: object) -> None:
+        """Send word that a user signed in: the first time, or again."""
+        if new:
+            self.tell("grant.created", grant, **more)
+        else:
+            self.tell("grant.updated", grant, reauthentication_flag=True)
+
+    def names(self, ref: str | None) -> set[str]:
+        """Return all names of a grant, so that calls can be counted under each."""
+        if not ref:
+            return set()
+        grant = self.books.find(ref)
+        return {grant.id, grant.email} if grant else {ref}

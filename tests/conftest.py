@@ -1,0 +1,162 @@
+"""What the tests stand on: a real Valkey, SQLite and PostgreSQL, the simulator over a socket, and a clock to set."""
+
+import asyncio
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from ingress.embedded import start_postgres, start_valkey
+from models import Application
+from models.columns import new_id
+from models.database import Database
+from models.migrations import upgrade
+from models.sealing import Keyring
+from nylas_api import NylasClient, open_http
+from simulator import Running, start
+from tasks.context import Context
+
+API_KEY = "nyk_test_key"
+CLIENT_ID = "11111111-2222-4333-8444-555555555555"
+WEBHOOK_SECRET = "webhook-secret-of-the-tests"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_clean_environment() -> None:
+    """No setting of the machine's leaks into a test."""
+    for name in [name for name in os.environ if name.startswith("EVERGRANT_") and "_TEST_" not in name]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[str]:
+    """The URL of a Valkey of this test process' own."""
+    with tempfile.TemporaryDirectory(prefix="evergrant-valkey-") as folder:
+        server, url = start_valkey(Path(folder), keep=False)
+        yield url
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL: `EVERGRANT_TEST_PG_URL`, or one of this test process' own."""
+    if given := os.environ.get("EVERGRANT_TEST_PG_URL"):
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="evergrant-postgres-") as folder:
+        Path(folder).chmod(0o755)
+        server, url = start_postgres(Path(folder) / "data")
+        yield url
+        server.stop()
+
+
+async def fresh_postgres(postgres: str) -> str:
+    """Make an empty database on the server; return its URL."""
+    name = f"test_{secrets.token_hex(8)}"
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}"')
+    finally:
+        await connection.close()
+    return postgres.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, on each of the two."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'evergrant.db'}"
+    return await fresh_postgres(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A migrated database, on each of the two."""
+    database = Database(database_url)
+    await upgrade(database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Running]:
+    """The simulator, listening on a port."""
+    running = await start(api_key=API_KEY, client_id=CLIENT_ID, webhook_secret=WEBHOOK_SECRET, retry_waits=(0.05, 0.1))
+    yield running
+    await running.stop()
+
+
+@dataclass
+class SetClock:
+    """A clock that stands still until it is moved."""
+
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __call__(self) -> datetime:
+        """Tell the time."""
+        return self.time
+
+    def forward(self, **step: float) -> None:
+        """Move it."""
+        self.time += timedelta(**step)
+
+
+@dataclass
+class Rings:
+    """Keeps what was rung, instead of telling a worker."""
+
+    heard: list[tuple[str, list[UUID]]] = field(default_factory=list)
+
+    def __call__(self, kind: str, ids: Sequence[UUID]) -> None:
+        """Hear a ring."""
+        if ids:
+            self.heard.append((kind, list(ids)))
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    """A clock to set."""
+    return SetClock()
+
+
+@pytest.fixture
+def rings() -> Rings:
+    """What the tasks rang for."""
+    return Rings()
+
+
+@pytest.fixture
+async def ctx(database: Database, sim: Running, clock: SetClock, rings: Rings) -> AsyncIterator[Context]:
+    """A task's context on real parts: the real client against the simulator, a real database."""
+    keys = Keyring([secrets.token_bytes(32)])
+    application = Application(
+        id=new_id(), client_id=CLIENT_ID, api_uri=sim.url, api_key="", created_at=clock(), updated_at=clock()
+    )
+    keys.seal(application, "api_key", API_KEY)
+    async with database.writing() as session:
+        session.add(application)
+    http = open_http(connections=50)
+    nylas = NylasClient(
+        api_uri=sim.url, api_key=API_KEY, client_id=CLIENT_ID, http=http, now=clock, deadline=timedelta(seconds=2)
+    )
+    yield Context(application.id, database, nylas, keys, rings, clock, lambda: 0.5)
+    await http.aclose()
+
+
+def another_worker(ctx: Context) -> Context:
+    """The context of a second process: the same database and clock, nothing else shared."""
+    return replace(ctx, bulk=asyncio.Semaphore(4))
+
+
+@pytest.fixture
+def python() -> str:
+    """The interpreter that runs the tests."""
+    return sys.executable
