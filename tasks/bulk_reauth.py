@@ -30,6 +30,7 @@ class GrantFilter(BaseModel):
     provider: str | None = None
     status: GrantStatus | None = None
     credential_id: str | None = None
+    grant_id: str | None = None
 
     def matches(self, application_id: UUID) -> ColumnElement[bool]:
         """The filter in SQL."""
@@ -40,6 +41,8 @@ class GrantFilter(BaseModel):
             matching &= col(Grant.status) == self.status
         if self.credential_id:
             matching &= col(Grant.credential_id) == self.credential_id
+        if self.grant_id:
+            matching &= col(Grant.id) == self.grant_id
         return matching
 
 

@@ -1,6 +1,7 @@
 """The Celery app: its broker, its queues and the names of the task modules."""
 
 from celery import Celery
+from kombu import Exchange
 from kombu import Queue as BrokerQueue
 
 from models.kinds import Queue
@@ -43,7 +44,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         imports=TASK_MODULES,
         task_serializer="json",
         accept_content=["json"],
-        task_queues=[BrokerQueue(queue.value) for queue in Queue],
+        task_queues=[BrokerQueue(queue.value, Exchange(queue.value), routing_key=queue.value) for queue in Queue],
         task_default_queue=Queue.INTERACTIVE.value,
         task_create_missing_queues=False,
         task_acks_late=True,
@@ -61,6 +62,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         beat_schedule=beat_schedule(),
         beat_max_loop_interval=5,
         redbeat_redis_url=redis_url,
+        redbeat_redis_options={"socket_timeout": 5, "socket_connect_timeout": 2},
         redbeat_key_prefix=f"{KEY_PREFIX}redbeat:",
         redbeat_lock_timeout=30,
     )

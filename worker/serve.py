@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import socket
+import warnings
 from typing import Any
 
 import structlog
 from celery import signals
+from celery.exceptions import SecurityWarning
 
 from worker.app import make_app
 from worker.doorbell import Doorbell
@@ -52,6 +55,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
         LOOP.run(end(), timeout=10)
         LOOP.stop()
 
+    _leave_logging_alone()
     signals.worker_ready.connect(on_ready, weak=False)
     signals.worker_shutdown.connect(on_shutdown, weak=False)
     worker = app.Worker(
@@ -59,9 +63,11 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
         concurrency=concurrency,
         without_mingle=True,
         without_gossip=True,
-        loglevel="WARNING",
-        hostname=f"evergrant-{os.getpid()}@%h",
+        hostname=f"evergrant-{os.getpid()}@{socket.gethostname()}",
+        quiet=True,
     )
+    # Celery warns root of pickle, which no message of ours can hold.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker.start()
     return int(worker.exitcode or 0)
 
@@ -69,5 +75,11 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
 def run_beat(redis_url: str) -> None:
     """Fire the schedule until told to stop. Any number of beats may run: one holds the lock, the others wait."""
     app = make_app(redis_url)
+    _leave_logging_alone()
     log.info("beat.ready", pid=os.getpid())
-    app.Beat(scheduler="redbeat.RedBeatScheduler", loglevel="WARNING", quiet=True).run()
+    app.Beat(scheduler="redbeat.RedBeatScheduler", quiet=True).run()
+
+
+def _leave_logging_alone() -> None:
+    """Celery sets logging up as it likes unless somebody says that they have."""
+    signals.setup_logging.connect(lambda **_: None, weak=False)

@@ -1,0 +1,193 @@
+"""The command `evergrant`.
+
+Each command imports what it needs when it is called, so that `evergrant --help` need not load Celery and SQLAlchemy.
+"""
+
+from typing import Annotated
+
+import typer
+
+from lifecycle import GrantStatus
+
+app = typer.Typer(
+    help="Keeps every Nylas v3 grant in the state it should be in, and says why.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+grants_app = typer.Typer(help="Look at grants.", no_args_is_help=True)
+app.add_typer(grants_app, name="grants")
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
+Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Tasks, and calls to Nylas, in flight.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Provider = Annotated[str | None, typer.Option(help="Only grants of this provider.")]
+Status = Annotated[GrantStatus | None, typer.Option(help="Only grants of this status.")]
+Grant = Annotated[str, typer.Argument(help="The grant's id, or its email address.")]
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+@app.command()
+def up(host: Host = "127.0.0.1", port: Port = 8000, concurrency: Concurrency = 50) -> None:
+    """Run a small installation: web, worker and beat (and a Valkey, if no Redis is set)."""
+    from ingress import up as small
+    from ingress.commands import settings_or_exit
+    from worker.logs import configure
+
+    settings = settings_or_exit()
+    configure(settings.log_format)
+    small.up(settings, host=host, port=port, concurrency=concurrency)
+
+
+@app.command()
+def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve the web front: webhooks and sign-ins."""
+    from ingress.commands import migrated_or_exit, redis_or_exit, settings_or_exit
+    from ingress.web import run_web
+    from worker.logs import configure
+
+    settings = settings_or_exit()
+    redis_url = redis_or_exit(settings)
+    configure(settings.log_format)
+    migrated_or_exit(settings)
+    run_web(settings, redis_url=redis_url, host=host, port=port)
+
+
+@app.command()
+def worker(concurrency: Concurrency = 50) -> None:
+    """Work on queued events."""
+    from ingress.commands import migrated_or_exit, redis_or_exit, settings_or_exit
+    from worker.logs import configure
+    from worker.serve import run_worker
+
+    settings = settings_or_exit()
+    redis_url = redis_or_exit(settings)
+    configure(settings.log_format)
+    migrated_or_exit(settings)
+    raise typer.Exit(run_worker(settings, redis_url=redis_url, concurrency=concurrency))
+
+
+@app.command()
+def beat() -> None:
+    """Fire the schedule. Any number may run: one at a time holds the lock."""
+    from ingress.commands import redis_or_exit, settings_or_exit
+    from worker.logs import configure
+    from worker.serve import run_beat
+
+    settings = settings_or_exit()
+    redis_url = redis_or_exit(settings)
+    configure(settings.log_format)
+    run_beat(redis_url)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's tables up to this release."""
+    from ingress import up as small
+    from ingress.commands import settings_or_exit
+    from ingress.terminal import say
+
+    small.migrate(settings_or_exit())
+    say("The database is at this release's revision.")
+
+
+@app.command()
+def sync(as_json: AsJson = False) -> None:
+    """Import all grants of the application from Nylas; safe to run again."""
+    from ingress.commands import run
+    from ingress.syncing import sync as sync_command
+
+    run(lambda runtime: sync_command(runtime, as_json=as_json))
+
+
+@app.command()
+def reauth(
+    provider: Provider = None,
+    status: Status = None,
+    credential: Annotated[str | None, typer.Option(help="Only grants of this connector credential.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print its id and return.")] = True,
+) -> None:
+    """Re-authenticate many grants by their credentials, as a campaign."""
+    from ingress.commands import run
+    from ingress.reauthenticating import reauth as reauth_command
+
+    filters = {"provider": provider, "status": status, "credential_id": credential}
+    run(lambda runtime: reauth_command(runtime, filters, dry_run=dry_run, yes=yes, wait=wait))
+
+
+@grants_app.command("list")
+def grants_list(
+    status: Status = None,
+    provider: Provider = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List grants, those looked at last first."""
+    from ingress.commands import run
+    from ingress.grant_lists import list_grants
+
+    run(lambda runtime: list_grants(runtime, status=status, provider=provider, limit=limit, as_json=as_json))
+
+
+@grants_app.command("show")
+def grants_show(grant: Grant, as_json: AsJson = False) -> None:
+    """Show one grant."""
+    from ingress.commands import run
+    from ingress.grant_lists import show_grant
+
+    run(lambda runtime: show_grant(runtime, grant, as_json=as_json))
+
+
+@grants_app.command("why")
+def grants_why(grant: Grant, as_json: AsJson = False) -> None:
+    """Tell why a grant is as it is: its whole story, with Nylas' request ids."""
+    from ingress.commands import run
+    from ingress.story import why
+
+    run(lambda runtime: why(runtime, grant, as_json=as_json))
+
+
+@grants_app.command("reauth")
+def grants_reauth(
+    grant: Grant,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print the campaign's id.")] = True,
+) -> None:
+    """Re-authenticate one grant: by its credential, or else by a link for its user."""
+    from ingress.commands import run
+    from ingress.reauthenticating import reauth_one
+
+    run(lambda runtime: reauth_one(runtime, grant, wait=wait))
+
+
+@app.command()
+def simulator(
+    host: Host = "127.0.0.1",
+    port: Port = 8090,
+    latency_ms: Annotated[int, typer.Option("--latency-ms", min=0, help="Each answer takes that long.")] = 0,
+    api_key: Annotated[str | None, typer.Option("--api-key", help="The only key that is taken.")] = None,
+    client_id: Annotated[str | None, typer.Option("--client-id", help="The only client id that is taken.")] = None,
+    webhook_secret: Annotated[str | None, typer.Option("--webhook-secret", help="What webhooks are signed by.")] = None,
+) -> None:
+    """Run a Nylas on this machine, for trying things and for tests."""
+    from simulator import serve
+
+    serve(
+        host=host, port=port, latency_ms=latency_ms, api_key=api_key, client_id=client_id, webhook_secret=webhook_secret
+    )
+
+
+@app.command()
+def demo(
+    postgres: Annotated[bool, typer.Option("--postgres", help="On an embedded PostgreSQL instead of SQLite.")] = False,
+) -> None:
+    """Start everything on this machine, do the main job before your eyes, and stop."""
+    from ingress.demo import demo as run_demo
+
+    run_demo(on_postgres=postgres)

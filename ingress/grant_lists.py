@@ -1,0 +1,88 @@
+"""The commands that show grants."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import func, or_, select
+from sqlmodel import col
+
+from ingress.terminal import fail, put_json, put_table
+from lifecycle import GrantStatus
+from models import Grant
+from worker.runtime import Runtime
+from worker.settings import Settings
+
+
+def flat(grant: Grant) -> dict[str, Any]:
+    """A grant as a flat object."""
+    return {
+        "grant_id": grant.id,
+        "email": grant.email,
+        "provider": grant.provider,
+        "status": grant.status.value,
+        "blocked": grant.blocked,
+        "as_of": _iso(grant.as_of),
+        "authenticated_at": _iso(grant.authenticated_at),
+        "expired_at": _iso(grant.expired_at),
+        "created_at": _iso(grant.created_at),
+        "credential_id": grant.credential_id,
+        "scope": " ".join(grant.scope),
+    }
+
+
+async def list_grants(
+    runtime: Runtime, *, status: GrantStatus | None, provider: str | None, limit: int, as_json: bool
+) -> None:
+    """Print grants, those that changed last first."""
+    wanted = select(Grant).where(col(Grant.application_id) == runtime.application.id)
+    if status:
+        wanted = wanted.where(col(Grant.status) == status)
+    if provider:
+        wanted = wanted.where(col(Grant.provider) == provider)
+    async with runtime.context.database.reading() as session:
+        grants = (await session.scalars(wanted.order_by(col(Grant.as_of).desc(), col(Grant.id)).limit(limit))).all()
+    if as_json:
+        put_json([flat(grant) for grant in grants])
+    else:
+        columns = ("grant_id", "email", "provider", "status", "as_of", "expired_at")
+        put_table(
+            None,
+            columns,
+            ((grant.id, grant.email, grant.provider, grant.status, grant.as_of, grant.expired_at) for grant in grants),
+        )
+
+
+async def show_grant(runtime: Runtime, name: str, *, as_json: bool) -> None:
+    """Print one grant."""
+    shown = flat(await find_grant(runtime, name)) | {"link": None}
+    grant = await find_grant(runtime, name)
+    shown["link"] = reauth_link(runtime.settings, grant) if grant.status is not GrantStatus.DELETED else None
+    if as_json:
+        put_json(shown)
+    else:
+        put_table(None, ("field", "value"), shown.items())
+
+
+async def find_grant(runtime: Runtime, name: str) -> Grant:
+    """Find a grant by its id or its email address; exits where there is none, or more than one."""
+    by_name = or_(col(Grant.id) == name, func.lower(col(Grant.email)) == name.lower())
+    async with runtime.context.database.reading() as session:
+        wanted = select(Grant).where(col(Grant.application_id) == runtime.application.id, by_name)
+        found = (await session.scalars(wanted.order_by(col(Grant.first_seen_at).desc()).limit(10))).all()
+    alive = [grant for grant in found if grant.status is not GrantStatus.DELETED] or found
+    if not alive:
+        fail(f"No grant has the id or the email address {name!r}. (evergrant sync imports what Nylas has)")
+    if len(alive) > 1:
+        fail(f"{name!r} names several grants: {', '.join(grant.id for grant in alive)}")
+    return alive[0]
+
+
+def reauth_link(settings: Settings, grant: Grant) -> str:
+    """Where its user signs in again: with the address of an existing grant, Nylas renews that grant."""
+    hint = f"?{urlencode({'login_hint': grant.email})}" if grant.email else ""
+    return f"{settings.public_url}/connect/{grant.provider}{hint}"
+
+
+def _iso(when: datetime | None) -> str | None:
+    return when.isoformat() if when else None

@@ -1,0 +1,52 @@
+"""The commands that re-authenticate grants."""
+
+from collections.abc import Mapping
+
+import typer
+from pydantic import ValidationError
+
+from ingress.campaigns import Standing, plan, start, watch
+from ingress.grant_lists import find_grant, reauth_link
+from ingress.terminal import fail, out, say
+from lifecycle import GrantStatus
+from models import Outcome
+from tasks.bulk_reauth import GrantFilter
+from worker.runtime import Runtime
+
+
+async def reauth(runtime: Runtime, filters: Mapping[str, str | None], *, dry_run: bool, yes: bool, wait: bool) -> None:
+    """Plan a campaign, ask, start it, and watch it. Exits with 1 if some grants could not be renewed."""
+    try:
+        wanted = GrantFilter.model_validate(filters)
+    except ValidationError as error:
+        fail("; ".join(f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()), code=2)
+    planned = await plan(runtime, wanted)
+    say(planned.in_words())
+    if dry_run or not planned.matching:
+        return
+    if not yes and not typer.confirm("Start?", err=True):
+        raise typer.Exit(1)
+    await _go(runtime, wanted, wait=wait)
+
+
+async def reauth_one(runtime: Runtime, name: str, *, wait: bool) -> None:
+    """Renew one grant by its credential, or print the link by which its user does."""
+    grant = await find_grant(runtime, name)
+    if grant.status is GrantStatus.DELETED:
+        fail("The grant was deleted: Nylas can't bring it back. Its user has to connect anew.")
+    if grant.credential_id and grant.email:
+        await _go(runtime, GrantFilter(grant_id=grant.id), wait=wait)
+    else:
+        say("Its user has to sign in again, here:")
+        out.print(reauth_link(runtime.settings, grant), soft_wrap=True)
+
+
+async def _go(runtime: Runtime, wanted: GrantFilter, *, wait: bool) -> None:
+    campaign = await start(runtime, wanted)
+    out.print(str(campaign.id))
+    if not wait:
+        return
+    standing: Standing = await watch(runtime, campaign)
+    say(standing.in_words())
+    if any(standing.ended.get(bad) for bad in (Outcome.FAILED, Outcome.SET_ASIDE)):
+        raise typer.Exit(1)

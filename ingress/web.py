@@ -1,0 +1,80 @@
+"""The web front: its routes, and what is open while it serves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from ingress import health, sign_in, webhooks
+from ingress.front import Front
+from ingress.intake import Intake
+from models.database import Database
+from worker.app import make_app
+from worker.broker import Broker
+from worker.doorbell import Doorbell
+from worker.runtime import open_runtime
+from worker.settings import Settings
+from worker.sweeper import sweep_for_ever
+
+log = structlog.get_logger()
+
+
+def make_web(settings: Settings, *, redis_url: str) -> Starlette:
+    """Make the web application; its parts open when it starts, on the loop that serves it."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        doorbell = Doorbell(make_app(redis_url)).start()
+        runtime = await open_runtime(settings, ring=doorbell.ring, redis_url=redis_url)
+        # The intake has connections of its own: sweeps and sign-ins never keep a webhook waiting for one.
+        own = Database(settings.database, pool_size=2)
+        intake = Intake(own, ring=doorbell.ring)
+        application = runtime.application
+        secret = runtime.context.keys.reveal(application, "webhook_secret") if application.webhook_secret else ""
+        app.state.front = Front(settings, runtime.context, intake, _listed(secret))
+        app.state.broker = Broker(redis_url)
+        loops = [asyncio.create_task(intake.run()), asyncio.create_task(sweep_for_ever(runtime.context))]
+        log.info("web.ready", callback_url=settings.callback_url, webhook_url=settings.webhook_url)
+        yield
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        doorbell.stop()
+        await app.state.broker.close()
+        await own.close()
+        await runtime.close()
+
+    return Starlette(
+        routes=[
+            Route("/webhooks/nylas", webhooks.challenge, methods=["GET"]),
+            Route("/webhooks/nylas", webhooks.notification, methods=["POST"]),
+            Route("/connect/{provider}", sign_in.connect, methods=["GET"]),
+            Route("/oauth/callback", sign_in.callback, methods=["GET"]),
+            Route("/healthz", health.alive, methods=["GET"]),
+            Route("/readyz", health.ready, methods=["GET"]),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def run_web(settings: Settings, *, redis_url: str, host: str, port: int) -> None:
+    """Serve until told to stop. No access log: the addresses of the callback hold codes."""
+    uvicorn.run(
+        make_web(settings, redis_url=redis_url),
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=65,
+        server_header=False,
+    )
+
+
+def _listed(secrets: str) -> tuple[str, ...]:
+    """Nylas' rotation of a webhook secret has no overlap: name the new one and the old one, with a comma between."""
+    return tuple(secret.strip() for secret in secrets.split(",") if secret.strip())
