@@ -58,6 +58,7 @@ class Supervisor:
                 if program.child is not None and (code := program.child.ended) is not None:
                     program.deaths = 1 if now - program.started > STEADY else program.deaths + 1
                     wait = min(FIRST_WAIT * 2 ** (program.deaths - 1), LONGEST_WAIT)
+                    program.child.stop()  # it has ended; this lets go of its leash
                     program.child, program.due = None, now + wait
                     log.error("program.died", name=program.name, exit_code=code, starts_again_in=wait)
                 if program.child is None and now >= program.due:
