@@ -13,8 +13,8 @@ from sqlmodel import Field, SQLModel, col
 from models.columns import id_field, words
 
 RING_AGAIN = timedelta(seconds=5)
-MOST_DEATHS = 5
-MOST_ATTEMPTS = 25
+MOST_CRASHES = 5
+MOST_ATTEMPTS = 450  # about three days of them, ten minutes apart
 
 
 class Outcome(StrEnum):
@@ -33,14 +33,14 @@ class Claimable(SQLModel):
 
     `due_at` says when it may be worked on; `rung_at` when somebody was last told of it. A claim writes a token and
     a lease: whoever holds the token may write to the row, and a claimant that slept past its lease holds it no
-    more. `attempts` counts claims; `deaths` those whose holder never came back.
+    more. `attempts` counts claims; `crashes` those whose holder never came back, or failed in our own code.
     """
 
     id: UUID = id_field()
     due_at: datetime
     rung_at: datetime | None = None
     attempts: int = 0
-    deaths: int = 0
+    crashes: int = 0
     claim_token: UUID | None = None
     lease_until: datetime | None = None
     settled_at: datetime | None = None
@@ -96,39 +96,53 @@ async def claim(
     """Take those of the rows that are due and free; return the token and the rows taken.
 
     The attempt is counted here, before the work: a row that kills its worker is counted as well. One whose
-    claimants died `MOST_DEATHS` times, or that was tried `MOST_ATTEMPTS` times, is set aside for a human.
+    claimants crashed `MOST_CRASHES` times, or that was tried `MOST_ATTEMPTS` times, is set aside for a human.
     """
     token = uuid4()
     died = sa.case((col(model.lease_until).is_not(None), 1), else_=0)
+    free = await _lock(session, model, col(model.id).in_(ids), open_at(model, now))
     taken = (
         sa.update(model)
-        .where(col(model.id).in_(ids), open_at(model, now))
+        .where(col(model.id).in_(free))
         .values(
             claim_token=token,
             lease_until=now + lease,
             attempts=col(model.attempts) + 1,
-            deaths=col(model.deaths) + died,
+            crashes=col(model.crashes) + died,
         )
         .returning(model)
         .execution_options(synchronize_session=False)
     )
     rows = list((await session.scalars(taken)).all())
-    spent = [row for row in rows if row.deaths >= MOST_DEATHS or row.attempts > MOST_ATTEMPTS]
+    spent = [row for row in rows if row.crashes >= MOST_CRASHES or row.attempts > MOST_ATTEMPTS]
     for row in spent:
-        died_often = row.deaths >= MOST_DEATHS
+        crashed = row.crashes >= MOST_CRASHES
         last = f"; the last reason was: {row.reason}" if row.reason else ""
         row.reason = (
-            f"its worker died {row.deaths} times while at it" if died_often else f"tried {MOST_ATTEMPTS} times"
+            f"the work on it crashed {row.crashes} times" if crashed else f"tried {MOST_ATTEMPTS} times"
         ) + last
         close(row, Outcome.SET_ASIDE, now=now)
     return token, [row for row in rows if row.settled_at is None]
 
 
-async def renew(session: AsyncSession, model: type[Row], token: UUID, *, now: datetime, lease: timedelta) -> int:
-    """Hold on to what is still ours for another lease; return how many rows that were."""
-    held = sa.update(model).where(col(model.claim_token) == token, col(model.settled_at).is_(None))
-    renewed = held.values(lease_until=now + lease).returning(col(model.id))
-    return len((await session.execute(renewed)).all())
+async def renew(
+    session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID], *, now: datetime, lease: timedelta
+) -> int:
+    """Hold on to those of the rows that are still ours for another lease; return how many they were."""
+    ours = await _lock(session, model, *_ours(model, token, ids))
+    longer = sa.update(model).where(col(model.id).in_(ours)).values(lease_until=now + lease)
+    await session.execute(longer.execution_options(synchronize_session=False))
+    return len(ours)
+
+
+def _ours(model: type[Row], token: UUID, ids: Iterable[UUID]) -> tuple[sa.ColumnElement[bool], ...]:
+    return col(model.id).in_(list(ids)), col(model.claim_token) == token, col(model.settled_at).is_(None)
+
+
+async def _lock(session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool]) -> Sequence[UUID]:
+    """Lock rows in the order of their ids, so that two who lock the same ones never wait for each other in a ring."""
+    wanted = sa.select(col(model.id)).where(*condition).order_by(col(model.id)).with_for_update()
+    return (await session.scalars(wanted)).all()
 
 
 async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> list[Row]:
@@ -138,11 +152,7 @@ async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: 
     """
     held = (
         sa.select(model)
-        .where(
-            col(model.id).in_(list(ids)),
-            col(model.claim_token) == token,
-            col(model.settled_at).is_(None),
-        )
+        .where(*_ours(model, token, ids))
         .order_by(col(model.id))
         .with_for_update()
         .execution_options(populate_existing=True)

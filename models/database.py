@@ -32,7 +32,11 @@ def async_url(url: str) -> URL:
     driver = DRIVERS.get(parsed.drivername.split("+")[0])
     if driver is None:
         raise UnsupportedDatabase(f"{parsed.drivername!r} is not supported: use sqlite:///… or postgresql://…")
-    return parsed.set(drivername=driver)
+    parsed = parsed.set(drivername=driver)
+    if driver.startswith("postgresql") and "sslmode" in parsed.query:  # libpq's name for what asyncpg calls ssl
+        sslmode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": sslmode})
+    return parsed
 
 
 class Database:
@@ -47,7 +51,12 @@ class Database:
         """Prepare the engine; nothing connects yet. Raises UnsupportedDatabase."""
         parsed = async_url(url)
         self.is_sqlite = parsed.drivername.startswith("sqlite")
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True}
+        options: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            "pool_pre_ping": True,
+            "hide_parameters": True,
+        }
         if self.is_sqlite:
             options["connect_args"] = {"timeout": busy_timeout.total_seconds()}
         else:

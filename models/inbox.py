@@ -24,7 +24,9 @@ async def receive(session: AsyncSession, events: Sequence[Event]) -> set[UUID]:
     if not events:
         return set()
     stored = insert_or_ignore(session, Event).returning(Event.id)
-    result = await session.execute(stored, [event.model_dump() for event in events])
+    result = await session.execute(
+        stored, [event.model_dump() for event in sorted(events, key=lambda event: event.key)]
+    )
     return set(result.scalars().all())
 
 

@@ -67,7 +67,9 @@ class Keyring:
         sealed = getattr(row, column)
         place = _place(row, column)
         try:
-            _format, key_id, body = sealed.split(".")
+            written, key_id, body = sealed.split(".")
+            if written != FORMAT:
+                raise ValueError(written)
             raw = base64.urlsafe_b64decode(body)
             cipher = self._ciphers[key_id]
             return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place).decode()

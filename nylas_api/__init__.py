@@ -22,7 +22,7 @@ from nylas_api.hosted_auth import AuthOptions, auth_url
 from nylas_api.pkce import code_challenge, new_code_verifier
 from nylas_api.protocol import GrantFilters
 from nylas_api.signature import sign, signature_matches
-from nylas_api.transport import open_http
+from nylas_api.transport import HttpClient, open_http
 
 __all__ = [
     "Answer",
@@ -34,6 +34,7 @@ __all__ = [
     "Garbled",
     "GrantFilters",
     "GrantNotFound",
+    "HttpClient",
     "NoBudget",
     "NylasClient",
     "NylasError",

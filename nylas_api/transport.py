@@ -12,6 +12,9 @@ import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+HttpClient = httpx.AsyncClient
+"""What `open_http` opens, by a name that doesn't tie who holds it to httpx."""
+
 FAULTS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnicodeError)
 """All that a conversation over these connections may raise when the wire, not our code, is at fault.
 

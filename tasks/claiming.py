@@ -70,7 +70,8 @@ async def _keep_renewing(held: Claim[Row]) -> None:
         await asyncio.sleep(ctx.lease.total_seconds() / 3)
         try:
             async with ctx.database.writing() as session:
-                await renew(session, held.model, held.token, now=ctx.now(), lease=ctx.lease)
+                ids = [row.id for row in held.rows]
+                await renew(session, held.model, held.token, ids, now=ctx.now(), lease=ctx.lease)
         except (
             Exception
         ) as error:  # the next round may succeed; if none does, the lease ends and another worker takes over
@@ -81,16 +82,18 @@ async def _let_go(held: Claim[Row], *, reason: str, at_once: bool = False) -> No
     now = held.ctx.now()
     async with held.settling() as (_session, rows):
         for row in rows:
+            row.crashes += 0 if at_once else 1
             postpone(row, until=now if at_once else now + held.ctx.backoff(row.attempts), reason=reason)
 
 
 def settle_error(ctx: Context, row: Claimable, error: NylasError) -> None:
     """Write down that Nylas did not give us what we asked for: due again later, or failed for good."""
     now, wait = ctx.now(), ctx.wait_after(error, row.attempts)
+    reason = f"{error} (the provider said: {error.provider_error})" if error.provider_error else str(error)
     if wait is None:
-        close(row, Outcome.FAILED, now=now, reason=str(error), request_id=error.request_id)
+        close(row, Outcome.FAILED, now=now, reason=reason, request_id=error.request_id)
     else:
-        postpone(row, until=now + wait, reason=str(error), request_id=error.request_id)
+        postpone(row, until=now + wait, reason=reason, request_id=error.request_id)
 
 
 async def each_alone(

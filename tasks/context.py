@@ -45,7 +45,7 @@ class Context:
             case Transient():
                 return self.backoff(attempts)
             case Unauthorized():
-                return OUR_KEY_IS_REFUSED
+                return max(OUR_KEY_IS_REFUSED, self.backoff(attempts))
             case _:
                 return None
 

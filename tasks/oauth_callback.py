@@ -47,6 +47,8 @@ async def _finish_sign_in(claim: Claim[Event], event: Event) -> None:
         found = await _find(ctx, sign_in)
     if isinstance(found, str):
         look = await look_at(ctx, found)
+        if isinstance(look, Look) and look.record is None:
+            return await _fail(claim, sign_in, "Nylas deleted the grant right after the sign-in")
         if isinstance(look, Look):
             return await _succeed(claim, sign_in, look)
         found = look
@@ -108,10 +110,6 @@ async def _find(ctx: Context, sign_in: AuthSession) -> str | NylasError | None:
     """Read which grant came of an exchange whose answer was lost: the one that carries our state, or the address."""
     began = sign_in.exchange_started_at
     assert began is not None
-    try:
-        latest = await ctx.nylas.list_grants(sort_by="updated_at", order_by="desc")
-    except NylasError as error:
-        return error
 
     def came_of_it(grant: NylasGrant) -> bool:
         moved = grant.updated_at or grant.created_at
@@ -122,7 +120,16 @@ async def _find(ctx: Context, sign_in: AuthSession) -> str | NylasError | None:
         hint, email = sign_in.login_hint, grant.email
         return bool(hint and email and hint.casefold() == email.casefold())
 
-    return next((grant.id for grant in latest.data if came_of_it(grant)), None)
+    try:
+        async for page in ctx.nylas.each_page(sort_by="updated_at", order_by="desc"):
+            for grant in page.data:
+                if came_of_it(grant):
+                    return grant.id
+            if page.data and (page.data[-1].updated_at or page.data[-1].created_at) < began - CLOCKS_APART:
+                break
+    except NylasError as error:
+        return error
+    return None
 
 
 async def _succeed(claim: Claim[Event], sign_in: AuthSession, look: Look) -> None:

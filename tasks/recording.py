@@ -80,7 +80,7 @@ async def suspect(
 
 async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look], *, now: datetime) -> set[str]:
     rows = []
-    for look in looks:
+    for look in sorted(looks, key=lambda look: look.grant_id):
         assert look.record is not None
         grant = Grant(
             id=look.grant_id,

@@ -6,6 +6,7 @@ import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,8 +55,18 @@ def postgres() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="evergrant-postgres-") as folder:
         Path(folder).chmod(0o755)
         server, url = start_postgres(Path(folder) / "data")
+        with ThreadPoolExecutor(1) as thread:  # this thread may have a loop running
+            thread.submit(asyncio.run, _spare_the_disk(url)).result()
         yield url
         server.stop()
+
+
+async def _spare_the_disk(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        await connection.execute(f"ALTER SYSTEM SET {setting} = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
 
 
 async def fresh_postgres(postgres: str) -> str:

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import httpx
 from redis.asyncio import Redis
 
 from models import Application
 from models.database import Database
 from models.sealing import Keyring
-from nylas_api import NylasClient
-from nylas_api.transport import open_http
+from nylas_api import HttpClient, NylasClient, open_http
 from tasks.clock import system_clock
 from tasks.context import Context
 from worker.applications import ensure_application
@@ -28,7 +26,7 @@ class Runtime:
     settings: Settings
     context: Context
     application: Application
-    http: httpx.AsyncClient
+    http: HttpClient
     redis: Redis | None
 
     async def close(self) -> None:
