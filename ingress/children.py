@@ -50,12 +50,14 @@ class Child:
         return self.process.poll()
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float) -> None:
-        """Wait until it is ready. Raises DidNotStart."""
+        """Wait until it is ready. Raises DidNotStart, after it has ended it."""
         deadline = time.monotonic() + seconds
         while not ready():
             if self.ended is not None:
+                self.stop()
                 raise DidNotStart(f"{self.name} ended with exit code {self.ended}{self._last_words()}")
             if time.monotonic() > deadline:
+                self.stop()
                 raise DidNotStart(f"{self.name} was not ready within {seconds:g} s{self._last_words()}")
             time.sleep(0.03)
 

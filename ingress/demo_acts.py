@@ -109,7 +109,7 @@ async def tell(there: Stage, console: Console, people: Sequence[Person]) -> None
         ("events taken in and settled (doubled ones once)", ours.events),
         ("grant.expired told / confirmed", f"{ours.told_expired} / {ours.confirmed_expired}"),
         ("service-account grants renewed", f"{ours.renewed} by {renewed} calls"),
-        ("calls to Nylas in the busiest second, in two API groups / refused (429)", f"{busiest} / {refused}"),
+        ("calls to Nylas in the busiest second (50 for each of two API groups) / refused", f"{busiest} / {refused}"),
         ("changes in the history", ours.changes),
         ("grants now", ", ".join(f"{count} {status}" for status, count in sorted(ours.statuses.items()))),
     ]

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from ingress.children import Child, free_port
+from ingress.children import Child, accepts, free_port
 
 NOBODY = 65534
 
@@ -64,7 +64,7 @@ def start_postgres(directory: Path, *, port: int | None = None) -> tuple[Child, 
         end_by=signal.SIGINT,  # "fast shutdown": it does not wait for its clients
         user=user,
     )
-    child.wait_until(lambda: _takes_queries(cluster), seconds=30)
+    child.wait_until(lambda: accepts(port) and _takes_queries(cluster), seconds=30)
     return child, f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
@@ -133,6 +133,6 @@ def _answers_ping(port: int) -> bool:
 
 
 def _takes_queries(cluster: Path) -> bool:
-    """It listens before it is done with starting; the last line of this file says when it is."""
+    """It listens before it is done with starting; the last line of this file, written anew by then, says when it is."""
     pid = cluster / "postmaster.pid"
     return pid.exists() and pid.read_text().rstrip().endswith("ready")

@@ -34,7 +34,7 @@ def flat(grant: Grant) -> dict[str, Any]:
 async def list_grants(
     runtime: Runtime, *, status: GrantStatus | None, provider: str | None, limit: int, as_json: bool
 ) -> None:
-    """Print grants, those that changed last first."""
+    """Print grants, those looked at last first."""
     wanted = select(Grant).where(col(Grant.application_id) == runtime.application.id)
     if status:
         wanted = wanted.where(col(Grant.status) == status)
@@ -55,9 +55,9 @@ async def list_grants(
 
 async def show_grant(runtime: Runtime, name: str, *, as_json: bool) -> None:
     """Print one grant."""
-    shown = flat(await find_grant(runtime, name)) | {"link": None}
     grant = await find_grant(runtime, name)
-    shown["link"] = reauth_link(runtime.settings, grant) if grant.status is not GrantStatus.DELETED else None
+    link = reauth_link(runtime.settings, grant) if grant.status is not GrantStatus.DELETED else None
+    shown = flat(grant) | {"link": link}
     if as_json:
         put_json(shown)
     else:

@@ -31,6 +31,8 @@ def inflate(body: bytes) -> bytes:
         raise ValueError("the body is not gzip") from error
     if stream.unconsumed_tail:
         raise Oversized("the body inflates to more than 8 MiB")
+    if not stream.eof:
+        raise ValueError("the gzip stream is cut off")
     return plain
 
 

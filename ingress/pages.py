@@ -91,7 +91,7 @@ def failed(again: str) -> HTMLResponse:
         "The sign-in could not be finished, and nothing was connected.",
         "Please sign in once more.",
         mark=BAD,
-        status=502,
+        status=400,
         again=again,
     )
 

@@ -1,5 +1,6 @@
 """The commands that re-authenticate grants."""
 
+import sys
 from collections.abc import Mapping
 
 import typer
@@ -24,6 +25,8 @@ async def reauth(runtime: Runtime, filters: Mapping[str, str | None], *, dry_run
     say(planned.in_words())
     if dry_run or not planned.matching:
         return
+    if not yes and not sys.stdin.isatty():
+        fail("There is no terminal to ask at: say --yes", code=2)
     if not yes and not typer.confirm("Start?", err=True):
         raise typer.Exit(1)
     await _go(runtime, wanted, wait=wait)
@@ -38,7 +41,7 @@ async def reauth_one(runtime: Runtime, name: str, *, wait: bool) -> None:
         await _go(runtime, GrantFilter(grant_id=grant.id), wait=wait)
     else:
         say("Its user has to sign in again, here:")
-        out.print(reauth_link(runtime.settings, grant), soft_wrap=True)
+        out.print(reauth_link(runtime.settings, grant), soft_wrap=True, markup=False)
 
 
 async def _go(runtime: Runtime, wanted: GrantFilter, *, wait: bool) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from rich.markup import escape
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -45,13 +46,14 @@ async def why(runtime: Runtime, name: str, *, as_json: bool) -> None:
         put_json([line.flat() for line in lines])
         return
     whose = f"{grant.email} ({grant.provider})" if grant.email else grant.provider
-    out.print(f"[bold]{grant.id}[/]  {whose}")
+    out.print(f"[bold]{escape(grant.id)}[/]  {escape(whose)}", soft_wrap=True)
     out.print(f"[bold]{grant.status.value}[/], as Nylas said at {moment(grant.as_of)} UTC\n")
     for line in lines:
-        asked = f"  [dim]Nylas request {line.request_id}[/]" if line.request_id else ""
-        out.print(f"[dim]{moment(line.at)}[/]  {line.what}{asked}", soft_wrap=True)
+        asked = f"  [dim]Nylas request {escape(line.request_id)}[/]" if line.request_id else ""
+        out.print(f"[dim]{moment(line.at)}[/]  {escape(line.what)}{asked}", soft_wrap=True)
     if grant.status is GrantStatus.EXPIRED:
-        out.print(f"\nIts user can sign in again here: {reauth_link(runtime.settings, grant)}", soft_wrap=True)
+        link = escape(reauth_link(runtime.settings, grant))
+        out.print(f"\nIts user can sign in again here: {link}", soft_wrap=True)
 
 
 async def story(runtime: Runtime, grant: Grant) -> list[Line]:

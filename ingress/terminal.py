@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 WIDE = 240
@@ -21,13 +22,13 @@ STATUS_STYLES = {"valid": "green", "suspect": "yellow", "expired": "red", "delet
 
 def fail(message: str, *, code: int = 1) -> NoReturn:
     """Say what is wrong on stderr, and end with an exit code (2: what was asked for can't be right)."""
-    err.print(message, style="red" if err.is_terminal else None, markup=False)
+    err.print(message, style="red" if err.is_terminal else None, markup=False, soft_wrap=True)
     raise typer.Exit(code)
 
 
 def say(message: str) -> None:
     """Talk to the reader (stderr)."""
-    err.print(message, markup=False)
+    err.print(message, markup=False, soft_wrap=True)
 
 
 def put_json(value: object) -> None:
@@ -41,7 +42,7 @@ def put_table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence
     for row in rows:
         cells = ["" if value is None else moment(value) if isinstance(value, datetime) else str(value) for value in row]
         styled = [
-            f"[{STATUS_STYLES.get(cell, 'default')}]{cell}[/]" if column == "status" else cell.replace("[", r"\[")
+            f"[{STATUS_STYLES.get(cell, 'default')}]{escape(cell)}[/]" if column == "status" else escape(cell)
             for column, cell in zip(columns, cells, strict=True)
         ]
         table.add_row(*styled)

@@ -59,7 +59,8 @@ def up(settings: Settings, *, host: str, port: int, concurrency: int) -> None:
                 supervisor.start("beat", "beat")
                 web = supervisor.start("web", "web", "--host", host, "--port", str(port))
                 web.wait_until(lambda: accepts(port), seconds=30)
-                log.info("up", listens_on=f"http://{host}:{port}", data_dir=str(settings.data_dir), redis=redis_url)
+                own = "its own Valkey" if not settings.redis_url else "EVERGRANT_REDIS_URL"
+                log.info("up", listens_on=f"http://{host}:{port}", data_dir=str(settings.data_dir), messages_by=own)
                 log.info("nylas.register_callback_uri", url=settings.callback_url)
                 log.info("nylas.register_webhook", url=settings.webhook_url, triggers="grant.*")
                 if settings.nylas_webhook_secret is None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import structlog
 import uvicorn
@@ -22,6 +23,8 @@ from worker.sweeper import sweep_for_ever
 
 log = structlog.get_logger()
 
+INTAKE_PATIENCE = timedelta(seconds=3)
+
 
 def make_web(settings: Settings, *, redis_url: str) -> Starlette:
     """Make the web application; its parts open when it starts, on the loop that serves it."""
@@ -31,7 +34,7 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
         doorbell = Doorbell(make_app(redis_url)).start()
         runtime = await open_runtime(settings, ring=doorbell.ring, redis_url=redis_url)
         # The intake has connections of its own: sweeps and sign-ins never keep a webhook waiting for one.
-        own = Database(settings.database, pool_size=2)
+        own = Database(settings.database, pool_size=2, patience=INTAKE_PATIENCE)
         intake = Intake(own, ring=doorbell.ring)
         application = runtime.application
         secret = runtime.context.keys.reveal(application, "webhook_secret") if application.webhook_secret else ""

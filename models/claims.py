@@ -67,6 +67,11 @@ def open_at(model: type[Row], now: datetime) -> sa.ColumnElement[bool]:
     )
 
 
+def unrung(model: type[Row], now: datetime) -> sa.ColumnElement[bool]:
+    """Due, held by nobody, and nobody was told of it lately."""
+    return sa.and_(open_at(model, now), sa.or_(col(model.rung_at).is_(None), col(model.rung_at) < now - RING_AGAIN))
+
+
 async def take_unrung(
     session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool], now: datetime, most: int
 ) -> list[Row]:
@@ -74,15 +79,14 @@ async def take_unrung(
 
     Several processes may do so at once: no row is given to two of them.
     """
-    lately = now - RING_AGAIN
-    unrung = (
+    forgotten = (
         sa.select(col(model.id))
-        .where(open_at(model, now), sa.or_(col(model.rung_at).is_(None), col(model.rung_at) < lately), *condition)
+        .where(unrung(model, now), *condition)
         .order_by(col(model.due_at), col(model.id))
         .limit(most)
         .with_for_update(skip_locked=True)
     )
-    ids = (await session.scalars(unrung)).all()
+    ids = (await session.scalars(forgotten)).all()
     if not ids:
         return []
     told = sa.update(model).where(col(model.id).in_(ids)).values(rung_at=now).returning(model)

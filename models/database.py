@@ -16,7 +16,6 @@ DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
-STATEMENT_TIMEOUT = timedelta(seconds=30)
 
 
 class UnsupportedDatabase(ValueError):
@@ -47,23 +46,23 @@ class Database:
     we answered for with 200 must survive a power cut.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, busy_timeout: timedelta = timedelta(seconds=30)) -> None:
-        """Prepare the engine; nothing connects yet. Raises UnsupportedDatabase."""
+    def __init__(self, url: str, *, pool_size: int = 10, patience: timedelta = timedelta(seconds=30)) -> None:
+        """Prepare the engine; nothing connects yet. Raises UnsupportedDatabase.
+
+        `patience` is how long one statement may take: waiting for another writer on SQLite, running on PostgreSQL. A
+        PostgreSQL that says nothing at all, not even that, is given up a little later.
+        """
         parsed = async_url(url)
         self.is_sqlite = parsed.drivername.startswith("sqlite")
-        options: dict[str, Any] = {
-            "pool_size": pool_size,
-            "max_overflow": 0,
-            "pool_pre_ping": True,
-            "hide_parameters": True,
-        }
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_pre_ping": True}
+        seconds = patience.total_seconds()
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": busy_timeout.total_seconds()}
+            options["connect_args"] = {"timeout": seconds}
         else:
-            milliseconds = str(int(STATEMENT_TIMEOUT.total_seconds() * 1000))
-            options["connect_args"] = {
-                "server_settings": {"statement_timeout": milliseconds, "application_name": "evergrant"}
-            }
+            told = {"statement_timeout": str(int(seconds * 1000)), "application_name": "evergrant"}
+            options["connect_args"] = {"server_settings": told, "command_timeout": seconds + 2, "timeout": 5}
+        # What a statement was given would stand in the text of its error: addresses, and sealed or refused secrets.
+        options["hide_parameters"] = True
         self.engine: AsyncEngine = create_async_engine(parsed, **options)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _configure_sqlite)

@@ -80,7 +80,7 @@ async def read(database: Database) -> Grant:
 @pytest.fixture
 async def sqlite(tmp_path: Path) -> AsyncIterator[Database]:
     """A migrated SQLite database that waits for another writer a twentieth of a second only."""
-    database = Database(f"sqlite:///{tmp_path / 'evergrant.db'}", busy_timeout=timedelta(seconds=0.05))
+    database = Database(f"sqlite:///{tmp_path / 'evergrant.db'}", patience=timedelta(seconds=0.05))
     await upgrade(database)
     yield database
     await database.close()

@@ -50,6 +50,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         task_acks_late=True,
         task_reject_on_worker_lost=False,
         task_ignore_result=True,
+        result_expires=None,  # else beat would fire Celery's own clean-up of results
         task_store_errors_even_if_ignored=False,
         task_soft_time_limit=TIME_LIMIT,
         worker_prefetch_multiplier=1,

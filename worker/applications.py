@@ -14,15 +14,16 @@ from worker.settings import Settings
 
 
 async def ensure_application(database: Database, keys: Keyring, settings: Settings, *, now: datetime) -> Application:
-    """Make the application's row, or bring it up to the settings. Every process does so when it starts."""
-    wanted = {
-        "api_key": settings.nylas_api_key.get_secret_value(),
-        "webhook_secret": settings.nylas_webhook_secret.get_secret_value() if settings.nylas_webhook_secret else None,
-    }
+    """Make the application's row, or bring it up to the settings. Every process does so when it starts.
+
+    A secret that is not set here is left as it is: it may be set for another process.
+    """
+    told = {"api_key": settings.nylas_api_key, "webhook_secret": settings.nylas_webhook_secret}
+    wanted = {column: secret.get_secret_value() for column, secret in told.items() if secret}
     ours = select(Application).where(col(Application.client_id) == settings.nylas_client_id)
     async with database.reading() as session:
         held = (await session.scalars(ours)).one_or_none()
-    if held and held.api_uri == settings.nylas_api_uri and _secrets(keys, held) == wanted:
+    if held and held.api_uri == settings.nylas_api_uri and _holds(keys, held, wanted):
         return held
     async with database.writing() as session:
         fresh = Application(
@@ -33,24 +34,18 @@ async def ensure_application(database: Database, keys: Keyring, settings: Settin
             created_at=now,
             updated_at=now,
         )
-        keys.seal(fresh, "api_key", wanted["api_key"] or "")
+        keys.seal(fresh, "api_key", wanted["api_key"])
         await session.execute(insert_or_ignore(session, Application), [fresh.model_dump()])
         row = (await session.scalars(ours.with_for_update())).one()
         row.api_uri, row.updated_at = settings.nylas_api_uri, now
         for column, secret in wanted.items():
-            if secret is None:
-                setattr(row, column, None)
-            else:
-                keys.seal(row, column, secret)
+            keys.seal(row, column, secret)
         return row
 
 
-def _secrets(keys: Keyring, row: Application) -> dict[str, str | None] | None:
-    """Read what the row holds, or None where it can't be opened (the keys were replaced: it is sealed anew)."""
+def _holds(keys: Keyring, row: Application, wanted: dict[str, str]) -> bool:
+    """Whether the row holds these secrets; one that can't be opened (the keys were replaced) is to be sealed anew."""
     try:
-        return {
-            "api_key": keys.reveal(row, "api_key"),
-            "webhook_secret": keys.reveal(row, "webhook_secret") if row.webhook_secret else None,
-        }
+        return all(getattr(row, column) and keys.reveal(row, column) == secret for column, secret in wanted.items())
     except Unsealable:
-        return None
+        return False

@@ -1,7 +1,7 @@
 """What can be said about the Redis that carries our messages."""
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 
 class Broker:
@@ -15,6 +15,8 @@ class Broker:
         """`ok`, or what is wrong with it in words."""
         try:
             policy = (await self._redis.config_get("maxmemory-policy")).get("maxmemory-policy", "")
+        except NoPermissionError:
+            return "ok, as far as it lets us look (CONFIG is forbidden: make sure of maxmemory-policy noeviction)"
         except (RedisError, OSError) as error:
             return f"does not answer ({type(error).__name__})"
         return "ok" if policy == "noeviction" else f"evicts keys (maxmemory-policy {policy}): set it to noeviction"

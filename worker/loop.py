@@ -19,6 +19,7 @@ class LoopThread:
     def __init__(self) -> None:
         """Prepare; the thread starts at first use (so nothing runs before a fork)."""
         self._lock = threading.Lock()
+        self._submitted: set[concurrent.futures.Future[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -35,22 +36,37 @@ class LoopThread:
 
     def submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Start a coroutine on the loop, from any other thread."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
+        future = asyncio.run_coroutine_threadsafe(work, self.loop)
+        self._submitted.add(future)
+        future.add_done_callback(self._submitted.discard)
+        return future
 
     def run(self, work: Coroutine[Any, Any, T], *, timeout: float | None = None) -> T:
         """Run a coroutine on the loop and wait for its result."""
         return self.submit(work).result(timeout)
 
+    def settle(self, *, grace: float = 5.0) -> None:
+        """Cancel what was submitted and still runs, and wait up to `grace` seconds until all has cleared up.
+
+        Each is cancelled once, and nothing else is: what clears up already, or is shielded, is let finish.
+        """
+        with self._lock:
+            loop = self._loop
+        if loop is None:
+            return
+        for future in list(self._submitted):
+            future.cancel()
+        asyncio.run_coroutine_threadsafe(_all_ended(grace), loop).result(grace + 5)
+
     def stop(self, *, grace: float = 5.0) -> None:
-        """Cancel what still runs, let its `finally` blocks finish within `grace` seconds, and end the thread."""
+        """Settle, and end the thread."""
+        self.settle(grace=grace)
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(_cancel_the_rest(grace), loop).result(grace + 1)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(grace)
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(grace)
 
     @staticmethod
     def _run(loop: asyncio.AbstractEventLoop) -> None:
@@ -61,10 +77,8 @@ class LoopThread:
             loop.close()
 
 
-async def _cancel_the_rest(grace: float) -> None:
+async def _all_ended(grace: float) -> None:
     rest = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in rest:
-        task.cancel()
     if rest:
         await asyncio.wait(rest, timeout=grace)
 

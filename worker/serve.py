@@ -34,25 +34,16 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
         )
 
     opens_with(start)
-    sweeping: set[asyncio.Task[None]] = set()
-
-    async def begin() -> None:
-        runtime = await current()
-        sweeping.add(asyncio.create_task(sweep_for_ever(runtime.context)))
-
-    async def end() -> None:
-        for task in sweeping:
-            task.cancel()
-        await (await current()).close()
-
-    LOOP.run(begin())
+    runtime = LOOP.run(current())
+    LOOP.submit(sweep_for_ever(runtime.context))
 
     def on_ready(**_: Any) -> None:
         log.info("worker.ready", concurrency=concurrency, pid=os.getpid())
 
     def on_shutdown(**_: Any) -> None:
+        LOOP.settle()  # tasks that were cancelled let go of their rows, for which they need the database
+        LOOP.run(runtime.close(), timeout=10)
         doorbell.stop()
-        LOOP.run(end(), timeout=10)
         LOOP.stop()
 
     _leave_logging_alone()

@@ -2,9 +2,11 @@
 
 import base64
 import binascii
+import contextlib
 import difflib
 import os
 import secrets
+import tempfile
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -33,8 +35,8 @@ class Settings(BaseSettings):
     nylas_rate: Annotated[float, Field(ge=0)] = 50.0
     public_url: str
     data_dir: Path = Path("./evergrant-data")
-    database_url: str = ""
-    redis_url: str = ""
+    database_url: Annotated[str, Field(repr=False)] = ""  # it may hold a password
+    redis_url: Annotated[str, Field(repr=False)] = ""
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
 
@@ -117,14 +119,15 @@ def _key_bytes(text: str) -> bytes:
 
 
 def _key_of_file(path: Path) -> bytes:
+    """Read the key, made whole before it gets its name: of processes that start at once, all read the first one's."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        pass
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".key-") as made:  # mode 600
+            made.write(base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+            made.flush()
+            os.fsync(made.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(made.name, path)
     if path.stat().st_mode & 0o077:
         raise BadSettings(f"{path} can be read by others; run: chmod 600 {path}")
     try:
@@ -135,12 +138,13 @@ def _key_of_file(path: Path) -> bytes:
 
 def read() -> Settings:
     """Read the settings. Raises BadSettings that lists everything missing, misspelt or malformed at once."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    fields = list(Settings.model_fields)
+    known = {f"{PREFIX}{name.upper()}" for name in fields}
     wrong = []
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}TEST_"):
-            near = difflib.get_close_matches(name, known, n=1)
-            wrong.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), [field.upper() for field in fields], n=1)
+            wrong.append(f"{name} is not a setting" + (f"; did you mean {PREFIX}{near[0]}?" if near else ""))
     try:
         settings = Settings.model_validate({})
     except ValidationError as error:

@@ -2,19 +2,22 @@
 
 import asyncio
 from collections import defaultdict
-from uuid import UUID
+from collections.abc import Sequence
+from typing import TypeVar
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from models import Campaign, CampaignItem, CampaignStatus, Event
-from models.claims import Claimable, take_unrung
+from models.claims import Claimable, take_unrung, unrung
 from models.kinds import EVENT_KINDS, REAUTH_REQUESTED, most_ids
 from tasks.bulk_reauth import finish_if_done, nothing_left
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 
 log = structlog.get_logger()
+
+Row = TypeVar("Row", bound=Claimable)
 
 EVERY = 1.0
 EVENTS_AT_ONCE = 1_000
@@ -37,29 +40,18 @@ async def sweep(context: Context) -> int:
 
 
 async def _events(context: Context) -> int:
-    of_ours = col(Event.kind).in_(EVENT_KINDS)
-    if not await _any_due(context, Event):
-        return 0
-    async with context.database.writing() as session:
-        rows = await take_unrung(session, Event, of_ours, now=context.now(), most=EVENTS_AT_ONCE)
-    by_kind: dict[str, list[UUID]] = defaultdict(list)
+    rows = await _forgotten(context, Event, col(Event.kind).in_(EVENT_KINDS), most=EVENTS_AT_ONCE)
+    by_kind: dict[str, list[Event]] = defaultdict(list)
     for row in rows:
-        if row.lease_until is None:
-            by_kind[row.kind].append(row.id)
-        else:
-            # Its worker died with it. Alone, it takes no other row with it, if it was the cause.
-            context.ring(row.kind, [row.id])
-    for kind, ids in by_kind.items():
-        context.ring(kind, ids)
+        by_kind[row.kind].append(row)
+    for kind, of_kind in by_kind.items():
+        _ring(context, kind, of_kind)
     return len(rows)
 
 
 async def _items(context: Context) -> int:
-    rows: list[CampaignItem] = []
-    if await _any_due(context, CampaignItem):
-        async with context.database.writing() as session:
-            rows = await take_unrung(session, CampaignItem, now=context.now(), most=ITEMS_AT_ONCE)
-        context.ring(REAUTH_REQUESTED, [row.id for row in rows])
+    rows = await _forgotten(context, CampaignItem, most=ITEMS_AT_ONCE)
+    _ring(context, REAUTH_REQUESTED, rows)
     async with context.database.reading() as session:
         done = select(col(Campaign.id)).where(col(Campaign.status) == CampaignStatus.RUNNING, nothing_left())
         campaigns = (await session.scalars(done)).all()
@@ -69,7 +61,19 @@ async def _items(context: Context) -> int:
     return len(rows)
 
 
-async def _any_due(context: Context, model: type[Claimable]) -> bool:
+async def _forgotten(context: Context, model: type[Row], *condition: ColumnElement[bool], most: int) -> list[Row]:
+    now = context.now()
     async with context.database.reading() as session:
-        due = select(col(model.id)).where(col(model.settled_at).is_(None), col(model.due_at) <= context.now()).limit(1)
-        return (await session.execute(due)).first() is not None
+        any_row = select(col(model.id)).where(unrung(model, now), *condition).limit(1)
+        if (await session.execute(any_row)).first() is None:
+            return []
+    async with context.database.writing() as session:
+        return await take_unrung(session, model, *condition, now=now, most=most)
+
+
+def _ring(context: Context, kind: str, rows: Sequence[Claimable]) -> None:
+    """Ring for the rows together, but for each whose worker died by itself: if it was the cause, it takes no other."""
+    together = [row.id for row in rows if row.lease_until is None]
+    for ids in [together, *([row.id] for row in rows if row.lease_until is not None)]:
+        if ids:
+            context.ring(kind, ids)

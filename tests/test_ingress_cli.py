@@ -1,0 +1,267 @@
+"""The command `evergrant`, as an admin runs it: what is wrong is said at once, and data is all that stdout holds."""
+
+import asyncio
+import json
+import os
+import secrets
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.database import Database
+from models.migrations import is_current
+from simulator import Running
+from tasks.sync import sync
+from tests.conftest import API_KEY, CLIENT_ID
+from tests.stories import at_nylas, fails, seed
+from worker.runtime import open_runtime
+from worker.settings import read
+
+ROOT = Path(__file__).parents[1]
+only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a command ended. The words on stderr stand on one line, however the terminal wrapped them."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """What is on stdout, which is JSON and nothing else."""
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A terminal with these settings."""
+
+    python: str
+    settings: dict[str, str] = field(default_factory=dict)
+
+    async def __call__(self, *arguments: str, **settings: str) -> Said:
+        """Run `evergrant` to its end."""
+        told = {f"EVERGRANT_{name}": value for name, value in (self.settings | settings).items()}
+        process = await asyncio.create_subprocess_exec(
+            *(self.python, "-m", "ingress", *arguments),
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], **told},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert b"Traceback" not in err, err.decode()
+        return Said(process.returncode or 0, out.decode(), " ".join(err.decode().split()))
+
+
+@pytest.fixture
+def terminal(python: str, tmp_path: Path, database_url: str, sim: Running) -> Terminal:
+    """A terminal of an installation that is set up, on the database of the test."""
+    settings = {
+        "NYLAS_API_KEY": API_KEY,
+        "NYLAS_CLIENT_ID": CLIENT_ID,
+        "NYLAS_API_URI": sim.url,
+        "PUBLIC_URL": "https://grants.example.com",
+        "DATA_DIR": str(tmp_path),
+        "DATABASE_URL": database_url,
+        "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
+    }
+    return Terminal(python, settings)
+
+
+async def test_all_that_is_wrong_with_the_settings_is_said_at_once(python: str) -> None:
+    wrong = {
+        "NYLAS_APIKEY": "k",
+        "PUBLIC_URL": "grants.example.com",
+        "REDIS_URL": "http://x",
+        "SECRET_KEYS": "c2hvcnQ=",
+    }
+    for command in (["migrate"], ["grants", "list", "--json"]):
+        said = await Terminal(python, wrong | {"NYLAS_RATE": "fast", "DATABASE_URL": "mysql://x"})(*command)
+        assert (said.code, said.out) == (2, "")
+        assert "EVERGRANT_NYLAS_APIKEY is not a setting; did you mean EVERGRANT_NYLAS_API_KEY?" in said.err
+        assert "EVERGRANT_NYLAS_API_KEY is missing" in said.err
+        assert "EVERGRANT_NYLAS_CLIENT_ID is missing" in said.err
+        for name in ("PUBLIC_URL", "REDIS_URL", "SECRET_KEYS", "NYLAS_RATE", "DATABASE_URL"):
+            assert f"EVERGRANT_{name}:" in said.err
+        assert "c2hvcnQ=" not in said.err
+
+
+@only_sqlite
+async def test_a_key_file_that_others_can_read_is_refused(terminal: Terminal, tmp_path: Path) -> None:
+    assert (await terminal("migrate", SECRET_KEYS="")).code == 0
+    key = tmp_path / "secret.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    key.chmod(0o644)
+    said = await terminal("grants", "list", SECRET_KEYS="")
+    assert (said.code, said.out) == (2, "")
+    assert f"chmod 600 {key}" in said.err  # on one line, to be copied
+
+
+async def test_help_names_each_command(python: str) -> None:
+    said = await Terminal(python)("--help")
+    assert (said.code, said.err) == (0, "")
+    for name in ("up", "web", "worker", "beat", "migrate", "sync", "reauth", "grants", "simulator", "demo"):
+        assert f" {name} " in said.out
+    grants = await Terminal(python)("grants", "--help")
+    for name in ("list", "show", "why", "reauth"):
+        assert f" {name} " in grants.out
+
+
+@only_sqlite
+@pytest.mark.parametrize("command", ["web", "worker", "beat"])
+async def test_a_program_that_needs_a_redis_says_so(terminal: Terminal, command: str) -> None:
+    said = await terminal(command)
+    assert (said.code, said.out) == (2, "")
+    assert "EVERGRANT_REDIS_URL is missing" in said.err
+
+
+@only_sqlite
+@pytest.mark.parametrize("command", ["web", "worker", "grants list --json"])
+async def test_a_database_that_is_not_migrated_is_told_of(terminal: Terminal, command: str) -> None:
+    said = await terminal(*command.split(), REDIS_URL="redis://127.0.0.1:1/0")
+    assert (said.code, said.out) == (1, "")
+    assert "evergrant migrate" in said.err
+
+
+async def test_migrating_twice_is_fine(terminal: Terminal, database_url: str) -> None:
+    for _ in range(2):
+        said = await terminal("migrate")
+        assert (said.code, said.out) == (0, "")
+        assert said.err.endswith("The database is at this release's revision.")
+    database = Database(database_url)
+    assert await is_current(database)
+    await database.close()
+
+
+async def test_grants_are_imported_and_listed(terminal: Terminal, database: Database, sim: Running) -> None:
+    valid, [expired] = seed(sim, 3), seed(sim, provider="microsoft", status="invalid")
+
+    first, again = await terminal("sync", "--json"), await terminal("sync")
+
+    assert (first.data["listed"], first.data["new"]) == (4, 4)
+    assert again.out == ""
+    assert "4 grants listed by Nylas: 0 new to us, 0 changed." in again.err
+    listed = (await terminal("grants", "list", "--json")).data
+    assert {grant["grant_id"] for grant in listed} == {*valid, expired}
+    [grant] = [grant for grant in listed if grant["grant_id"] == expired]
+    assert (grant["email"], grant["provider"]) == (at_nylas(sim, expired).email, "microsoft")
+    assert grant["status"] == "expired"
+
+
+async def bring_in(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Import what Nylas has, without waiting for a program to start."""
+    for name, value in terminal.settings.items():
+        monkeypatch.setenv(f"EVERGRANT_{name}", value)
+    runtime = await open_runtime(read(), ring=lambda _kind, _ids: None)
+    await sync(runtime.context)
+    await runtime.close()
+
+
+@pytest.fixture
+async def imported(terminal: Terminal, database: Database, sim: Running, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two valid Google grants and an expired one of Microsoft, imported."""
+    ids = [*seed(sim, 2), *seed(sim, provider="microsoft", status="invalid")]
+    await bring_in(terminal, monkeypatch)
+    return ids
+
+
+@only_sqlite
+async def test_a_list_can_be_filtered_and_cut(terminal: Terminal, imported: list[str]) -> None:
+    expired, both, one, table, unknown = await asyncio.gather(
+        terminal("grants", "list", "--json", "--status", "expired"),
+        terminal("grants", "list", "--json", "--status", "valid", "--provider", "microsoft"),
+        terminal("grants", "list", "--json", "--provider", "google", "--limit", "1"),
+        terminal("grants", "list"),
+        terminal("grants", "list", "--status", "dead"),
+    )
+    assert [grant["grant_id"] for grant in expired.data] == [imported[2]]
+    assert both.data == []
+    assert [grant["provider"] for grant in one.data] == ["google"]
+    assert (table.code, table.err) == (0, "")
+    assert all(grant_id in table.out for grant_id in imported)
+    assert (unknown.code, unknown.out) == (2, "")
+
+
+@only_sqlite
+async def test_a_grant_is_shown_by_its_id_and_by_its_address(
+    terminal: Terminal, imported: list[str], sim: Running
+) -> None:
+    email = at_nylas(sim, imported[2]).email
+    by_id, by_address, story, told = await asyncio.gather(
+        terminal("grants", "show", imported[2], "--json"),
+        terminal("grants", "show", email.upper()),
+        terminal("grants", "why", email, "--json"),
+        terminal("grants", "why", email),
+    )
+    assert (by_id.data["grant_id"], by_id.data["email"], by_id.data["status"]) == (imported[2], email, "expired")
+    link = f"https://grants.example.com/connect/microsoft?login_hint={email.replace('@', '%40')}"
+    assert by_id.data["link"] == link
+    assert (by_address.code, imported[2] in by_address.out, link in by_address.out) == (0, True, True)
+    assert any("unknown to us → expired" in line["what"] for line in story.data)
+    assert all(line.keys() == {"at", "what", "request_id"} for line in story.data)
+    assert "unknown to us → expired" in told.out
+    assert link in told.out
+
+
+@only_sqlite
+async def test_a_grant_that_we_do_not_hold_is_said_to_be_unknown(terminal: Terminal, database: Database) -> None:
+    for command in ("show", "reauth"):
+        said = await terminal("grants", command, "nobody@example.com")
+        assert (said.code, said.out) == (1, "")
+        assert "No grant has the id or the email address 'nobody@example.com'" in said.err
+
+
+@only_sqlite
+async def test_an_address_with_marks_in_it_is_printed_as_it_is(
+    terminal: Terminal, database: Database, sim: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others chose must not be read as the terminal's own marks."""
+    [grant_id] = seed(sim, status="invalid")
+    at_nylas(sim, grant_id).email = "[/bold]a[red]b@example.com"
+    await bring_in(terminal, monkeypatch)
+    listed, told = await asyncio.gather(terminal("grants", "list"), terminal("grants", "why", grant_id))
+    for said in (listed, told):
+        assert said.code == 0
+        assert "[/bold]a[red]b@example.com" in said.out
+
+
+@only_sqlite
+async def test_a_user_s_grant_is_renewed_by_a_link_and_stdout_holds_just_that(
+    terminal: Terminal, imported: list[str], sim: Running
+) -> None:
+    said = await terminal("grants", "reauth", imported[2])
+    email = at_nylas(sim, imported[2]).email.replace("@", "%40")
+    assert (said.code, said.out) == (0, f"https://grants.example.com/connect/microsoft?login_hint={email}\n")
+
+
+@only_sqlite
+async def test_a_dry_run_says_what_would_be_done_and_does_nothing(
+    terminal: Terminal, imported: list[str], sim: Running
+) -> None:
+    before = sim.state.calls.total
+    said, without_yes = await asyncio.gather(terminal("reauth", "--dry-run"), terminal("reauth"))
+    assert (said.code, said.out) == (0, "")
+    assert "3 grants match; 0 can be renewed by their credential" in said.err
+    assert "3 have none" in said.err
+    assert (without_yes.code, without_yes.out.strip()) == (1, "")
+    assert sim.state.calls.total == before
+
+
+@only_sqlite
+async def test_a_nylas_that_does_not_let_us_is_told_of(terminal: Terminal, database: Database, sim: Running) -> None:
+    refused = await terminal("sync", "--json", NYLAS_API_KEY="nyk_another")
+    await fails(sim, "/v3/grants", status=503)
+    away = await terminal("sync", "--json")
+    for said in (refused, away):
+        assert (said.code, said.out) == (1, "")
+        assert "Nylas did not give us its list" in said.err
+        assert "nyk_" not in said.err

@@ -1,0 +1,272 @@
+"""The webhook endpoint when what it stands on fails: 503 and never 500, never a lost row, and well again by itself."""
+
+import asyncio
+import contextlib
+import json
+import secrets
+import sqlite3
+import time
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import Pool, event, func, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from ingress.embedded import start_valkey
+from ingress.web import make_web
+from models import Event
+from models.database import Database
+from models.migrations import upgrade
+from nylas_api import sign
+from tests.conftest import API_KEY, CLIENT_ID, WEBHOOK_SECRET, fresh_postgres
+from worker.settings import read
+
+only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What an installation would be told, but for its database."""
+    told = {
+        "NYLAS_API_KEY": API_KEY,
+        "NYLAS_CLIENT_ID": CLIENT_ID,
+        "NYLAS_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        "PUBLIC_URL": "https://grants.example.com",
+        "DATA_DIR": str(tmp_path),
+        "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
+    }
+    for name, value in told.items():
+        monkeypatch.setenv(f"EVERGRANT_{name}", value)
+
+
+@pytest.fixture
+def settings_of(installed: None, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
+    """All that it would be told."""
+    monkeypatch.setenv("EVERGRANT_DATABASE_URL", database_url)
+
+
+@asynccontextmanager
+async def served(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Open the web front, and a client of it; an exception that nobody caught fails the test."""
+    app = make_web(read(), redis_url=redis_url)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://web") as http,
+    ):
+        yield http
+
+
+async def send(http: httpx.AsyncClient, event_id: str, *, size: int = 0) -> int:
+    """Deliver a notification as Nylas does; tell the status of the answer."""
+    about = {"grant_id": "g1", "padding": "x" * size}
+    body = json.dumps({"type": "grant.expired", "id": event_id, "data": {"object": about}}).encode()
+    headers = {"X-Nylas-Signature": sign(WEBHOOK_SECRET, body)}
+    return (await http.post("/webhooks/nylas", content=body, headers=headers)).status_code
+
+
+async def timed(http: httpx.AsyncClient, event_id: str) -> tuple[int, float]:
+    """Deliver; tell the status, and how many seconds it took."""
+    began = time.monotonic()
+    return await send(http, event_id), time.monotonic() - began
+
+
+async def comes_back(http: httpx.AsyncClient, *, seconds: float) -> None:
+    """Wait until notifications are taken again, by the same process."""
+    async with asyncio.timeout(seconds):
+        while await send(http, secrets.token_hex(4)) != 200:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.05)
+
+
+async def stored(database: Database) -> int:
+    """Count the inbox by a connection of our own."""
+    async with database.reading() as session:
+        return await session.scalar(select(func.count()).select_from(Event)) or 0
+
+
+@only_sqlite
+async def test_a_locked_database_is_told_of_in_time_and_holds_nothing_up_afterwards(
+    settings_of: None, database: Database, valkey: str, tmp_path: Path
+) -> None:
+    """Nylas waits for ten seconds; whoever is told 503 after two comes again."""
+    async with served(valkey) as web:
+        other = sqlite3.connect(tmp_path / "evergrant.db", isolation_level=None)
+        with contextlib.closing(other):
+            other.execute("BEGIN IMMEDIATE")
+            answers = await asyncio.gather(*(timed(web, f"locked-{number}") for number in range(20)))
+            assert {status for status, _ in answers} == {503}
+            assert all(1.5 < took < 2.8 for _, took in answers)
+            await asyncio.sleep(1)
+            other.execute("ROLLBACK")
+        await comes_back(web, seconds=3)
+        assert {await send(web, f"locked-{number}") for number in range(20)} == {200}
+    assert await stored(database) == 21
+
+
+async def test_a_postgresql_that_is_away_is_waited_for(
+    installed: None, postgres: str, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await fresh_postgres(postgres)
+    name = url.rpartition("/")[2]
+    monkeypatch.setenv("EVERGRANT_DATABASE_URL", url)
+    database = Database(url, pool_size=1)
+    await upgrade(database)
+    admin = await asyncpg.connect(postgres)
+    async with served(valkey) as web:
+        assert await send(web, "before") == 200
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        await admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+        answers = [await timed(web, f"away-{number}") for number in range(3)]
+        connected = await web.get("/connect/google")
+        assert {status for status, _ in answers} == {503}
+        assert all(took < 2.8 for _, took in answers)
+        assert connected.status_code == 503
+
+        await admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        assert await send(web, "after") == 200
+    assert await stored(database) == 2
+    await admin.close()
+    await database.close()
+
+
+class Wire:
+    """A wire to a port of this machine. What was on it when it was cut hangs without a word; what comes later flows."""
+
+    def __init__(self, port: int) -> None:
+        self._port, self._pumps, self._ends = port, set[asyncio.Task[None]](), list[asyncio.StreamWriter]()
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection."""
+        behind, to_behind = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ends += [writer, to_behind]
+        self._pumps |= {asyncio.create_task(_pump(*ends)) for ends in ((reader, to_behind), (behind, writer))}
+
+    def cut(self) -> None:
+        """Forget all connections, as a switch does that is started again: neither end hears of it."""
+        for pump in self._pumps:
+            pump.cancel()
+
+    async def close(self) -> None:
+        """Let go."""
+        self.cut()
+        for end in self._ends:
+            end.transport.abort()
+        await asyncio.gather(*self._pumps, *(end.wait_closed() for end in self._ends), return_exceptions=True)
+
+
+@asynccontextmanager
+async def _wire(port: int) -> AsyncIterator[tuple[Wire, int]]:
+    """A wire to that port, and the port at its near end."""
+    wire = Wire(port)
+    server = await asyncio.start_server(wire.connect, "127.0.0.1", 0)
+    try:
+        yield wire, server.sockets[0].getsockname()[1]
+    finally:
+        await wire.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+        sink.close()
+
+
+async def test_connections_to_postgresql_that_hang_are_given_up(
+    installed: None, postgres: str, valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server fails over, or the network forgets a connection: new ones work, and so must we."""
+    url = make_url(await fresh_postgres(postgres))
+    async with _wire(url.port or 5432) as (wire, port):
+        near = url.set(port=port).render_as_string(hide_password=False)
+        monkeypatch.setenv("EVERGRANT_DATABASE_URL", near)
+        database = Database(near, pool_size=1)
+        await upgrade(database)
+        await database.close()
+        async with served(valkey) as web:
+            assert await send(web, "before") == 200
+            wire.cut()
+            status, took = await timed(web, "hangs")
+            assert status == 503
+            assert took < 2.8
+            await comes_back(web, seconds=15)
+
+
+class Limit:
+    """How many pages a SQLite file may have, told to each connection as it is taken from its pool."""
+
+    def __init__(self) -> None:
+        self.pages = 1_000_000
+
+    def __call__(self, connection: DBAPIConnection, _record: object, _proxy: object) -> None:
+        """Tell it; SQLite keeps to it as to the end of the disk."""
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA max_page_count = {self.pages}")
+        cursor.close()
+
+
+@pytest.fixture
+def limit() -> AsyncIterator[Limit]:
+    """The limit that holds for all pools opened in this process."""
+    limit = Limit()
+    event.listen(Pool, "checkout", limit)
+    yield limit
+    event.remove(Pool, "checkout", limit)
+
+
+@only_sqlite
+async def test_a_full_disk_is_told_of_and_forgotten_when_there_is_room(
+    settings_of: None, database: Database, limit: Limit, valkey: str
+) -> None:
+    """`max_page_count` is SQLite's own way to say "disk full" with room left for the others here."""
+    async with served(valkey) as web:
+        assert await send(web, "fits", size=10_000) == 200
+        limit.pages = 1  # as many as it has
+        answers = await asyncio.gather(*(send(web, f"full-{number}", size=200_000) for number in range(5)))
+        assert answers == [503] * 5
+        assert await stored(database) == 1
+
+        limit.pages = 1_000_000
+        assert [await send(web, f"full-{number}", size=200_000) for number in range(5)] == [200] * 5
+    assert await stored(database) == 6
+
+
+async def fifty(web: httpx.AsyncClient) -> None:
+    """Deliver fifty: each is taken, and Redis is waited for by none (a connection attempt alone is 500 ms or more)."""
+    answers = [await timed(web, secrets.token_hex(8)) for _ in range(50)]
+    assert {status for status, _ in answers} == {200}
+    assert max(took for _, took in answers) < 0.25
+
+
+@only_sqlite
+async def test_nobody_waits_for_a_valkey_that_hangs_or_that_is_dead(
+    settings_of: None, database: Database, tmp_path: Path
+) -> None:
+    server, url = start_valkey(tmp_path / "valkey", keep=False)
+    try:
+        async with served(url) as web:
+            await fifty(web)
+            async with Redis.from_url(url) as redis:
+                await redis.execute_command("CLIENT PAUSE", 60_000, "ALL")
+            await fifty(web)
+            server.stop()
+            await fifty(web)
+    finally:
+        server.stop()
+    assert await stored(database) == 150
+
+
+@only_sqlite
+async def test_the_web_front_also_starts_while_valkey_is_dead(settings_of: None, database: Database) -> None:
+    async with served("redis://127.0.0.1:1/0") as web:
+        await fifty(web)
+    assert await stored(database) == 50
