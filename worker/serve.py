@@ -40,15 +40,10 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
     def on_ready(**_: Any) -> None:
         log.info("worker.ready", concurrency=concurrency, pid=os.getpid())
 
-    def on_shutdown(**_: Any) -> None:
-        LOOP.settle()  # tasks that were cancelled let go of their rows, for which they need the database
-        LOOP.run(runtime.close(), timeout=10)
-        doorbell.stop()
-        LOOP.stop()
-
     _leave_logging_alone()
     signals.worker_ready.connect(on_ready, weak=False)
-    signals.worker_shutdown.connect(on_shutdown, weak=False)
+    # Celery warns root of pickle, which no message of ours can hold.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         pool="worker.pool:TaskPool",
         concurrency=concurrency,
@@ -57,9 +52,13 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
         hostname=f"evergrant-{os.getpid()}@{socket.gethostname()}",
         quiet=True,
     )
-    # Celery warns root of pickle, which no message of ours can hold.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
-    worker.start()
+    try:
+        worker.start()
+    finally:  # not by Celery's signal of the end: a cold shutdown doesn't send it
+        LOOP.settle()  # tasks that were cancelled let go of their rows, for which they need the database
+        LOOP.run(runtime.close(), timeout=10)
+        doorbell.stop()
+        LOOP.stop()
     return int(worker.exitcode or 0)
 
 

@@ -21,6 +21,7 @@ class ContextTask(Task[Any, Any]):
     """
 
     typing = False
+    Strategy = "worker.strategy:guarded"
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Bind the ids to the log, and run. Celery's own request is bound to this thread, so it is read here."""

@@ -1,0 +1,31 @@
+"""Celery's way of taking a message in, made safe against messages that nobody of ours has sent."""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery import Celery, Task
+from celery.utils.log import get_logger
+from celery.worker.strategy import default
+
+log = structlog.get_logger()
+
+
+def guarded(task: "Task[Any, Any]", app: "Celery[Any]", consumer: Any, **options: Any) -> Callable[..., Any]:
+    """Handle a message as Celery does; one that it stumbles over is logged and dropped.
+
+    Celery itself would end the worker for it and give the message back, so that the next worker ended as well. No
+    work is lost with such a message: the rows are there.
+    """
+    handle = default(task, app, consumer, **options)
+
+    def handle_safely(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
+        try:
+            return handle(message, body, ack, reject, callbacks, **more)
+        except consumer.connection_errors:
+            raise
+        except Exception as error:
+            log.error("message.malformed", task=task.name, error=type(error).__name__)
+            return ack(get_logger(__name__), consumer.connection_errors)
+
+    return handle_safely
