@@ -1,5 +1,6 @@
 """The way to the database: one async engine, read and write transactions, on SQLite and PostgreSQL alike."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+GOODBYE = 3.0
 
 
 class UnsupportedDatabase(ValueError):
@@ -88,8 +90,12 @@ class Database:
             return bool((await session.execute(text("SELECT 1"))).scalar_one())
 
     async def close(self) -> None:
-        """Let go of all connections."""
-        await self.engine.dispose()
+        """Let go of all connections; one that says goodbye to a server that is silent is not waited for long."""
+        try:
+            async with asyncio.timeout(GOODBYE):
+                await self.engine.dispose()
+        except TimeoutError:
+            await self.engine.dispose(close=False)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
