@@ -1,7 +1,6 @@
 """The way to the database: one async engine, read and write transactions, on SQLite and PostgreSQL alike."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -109,10 +108,3 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     reading = connection.get_execution_options().get("evergrant_reading", False)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def is_busy(error: BaseException) -> bool:
-    """Say whether SQLite gave up waiting for another writer."""
-    cause = getattr(error, "orig", error)
-    cause = getattr(cause, "__cause__", None) or cause
-    return isinstance(cause, sqlite3.OperationalError) and "locked" in str(cause)
