@@ -47,7 +47,11 @@ async def open_runtime(
     """Open the parts, on the loop that will use them. At most `calls_in_flight` requests are at Nylas at once."""
     database = Database(settings.database)
     keys = Keyring(settings.keys())
-    application = await ensure_application(database, keys, settings, now=system_clock())
+    try:
+        application = await ensure_application(database, keys, settings, now=system_clock())
+    except BaseException:
+        await database.close()
+        raise
     url = redis_url or settings.redis_url
     redis = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
     http = open_http(connections=calls_in_flight)

@@ -33,7 +33,7 @@ class ContextTask(Task[Any, Any]):
         runtime = await current()
         with structlog.contextvars.bound_contextvars(**bound):
             if self.name in QUEUES:
-                args = (_ids(args[0] if args else None),)
+                args, kwargs = (_ids(args[0] if args else None),), {}
                 structlog.contextvars.bind_contextvars(rows=len(args[0]))
             await self.run(runtime.context, *args, **kwargs)
 
