@@ -1,9 +1,9 @@
 """The `/_sim` control of the world: reset, seed, consent, callbacks, credentials, faults, calls."""
 
 from simulator.answers import Answer, Json, bad_request
+from simulator.api.custom_auth import WAYS
 from simulator.asked import Asked, one_of
 from simulator.calls import Calls
-from simulator.custom_auth import WAYS
 from simulator.faults import Faults
 from simulator.state import State
 

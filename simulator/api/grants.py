@@ -4,9 +4,9 @@ from collections.abc import Callable
 from itertools import islice
 
 from simulator.answers import Answer, bad_request, data, refused
+from simulator.api.custom_auth import check_with_provider
 from simulator.asked import Asked
 from simulator.books import Grant
-from simulator.custom_auth import check_with_provider
 from simulator.state import State
 
 MOST = 200

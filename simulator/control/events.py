@@ -1,12 +1,12 @@
 """The `/_sim` control of grants and their events: expire, block, tell, hold back, release."""
 
 from simulator.answers import Answer, Json, bad_request, refused
+from simulator.api.webhooks import new_hook
 from simulator.asked import Asked, one_of
 from simulator.books import Grant
 from simulator.deliveries import MODES, out_of_order
 from simulator.events import CODES, Event, event
 from simulator.state import State
-from simulator.webhooks import new_hook
 
 
 async def expire(state: State, asked: Asked) -> Answer:

@@ -1,0 +1,1 @@
+"""What the simulated Nylas does at each of its own paths."""

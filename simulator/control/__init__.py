@@ -1,0 +1,1 @@
+"""What only a simulator can do: the control under `/_sim`."""
