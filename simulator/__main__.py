@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("--api-key", help="take only this key (default: any)")
     parser.add_argument("--client-id", help="take only this client id (default: any)")
     parser.add_argument("--webhook-secret", help="give every webhook this secret (default: a fresh one each)")
+    parser.add_argument("--seed", type=int, help="the same seed and the same calls give the same ids")
     serve(**vars(parser.parse_args()))
 
 

@@ -1,6 +1,7 @@
 """The delivery of events to webhooks: signed, retried, and on demand dropped, doubled or out of order."""
 
 import asyncio
+import secrets
 import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
@@ -88,7 +89,7 @@ class Deliveries:
 
         It must give back exactly what it was given, in one piece: a chunked answer doesn't count.
         """
-        value = f"{time.time_ns():x}-challenge"
+        value = secrets.token_urlsafe(24)
         try:
             timeout = aiohttp.ClientTimeout(total=SECONDS_TO_ANSWER)
             async with self._session.get(url, params={"challenge": value}, timeout=timeout) as answer:

@@ -1,8 +1,6 @@
 """The events Nylas tells about grants, in their CloudEvents envelope."""
 
 import json
-import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import NAMESPACE_URL, uuid5
@@ -54,23 +52,13 @@ class Event:
         return json.dumps(self.envelope(attempt), separators=(",", ":")).encode()
 
 
-def short_id() -> str:
-    """Return an id in the form Nylas gives to events and webhooks."""
-    return secrets.token_urlsafe(16)
-
-
 def integration_id(provider: str) -> str:
     """Return the id of the connector, under the name it had in v2."""
     return str(uuid5(NAMESPACE_URL, f"connector:{provider}"))
 
 
-def event(application_id: str, kind: str, about: Json) -> Event:
-    """Build an event of any type about anything."""
-    return Event(short_id(), kind, int(time.time()), application_id, about)
-
-
-def grant_event(application_id: str, kind: str, grant: Grant, more: Mapping[str, object]) -> Event:
-    """Build an event about a grant with the fields its type has, and `more`."""
+def about_grant(kind: str, grant: Grant, more: Mapping[str, object]) -> Json:
+    """Return what an event of this type says about a grant, and `more`."""
     about: Json = {
         "code": CODES.get(kind, 0),
         "grant_id": grant.id,
@@ -90,4 +78,4 @@ def grant_event(application_id: str, kind: str, grant: Grant, more: Mapping[str,
             about |= {"email": grant.email, "grant_updated_at": grant.updated_at}
         case _:
             about["email"] = grant.email
-    return event(application_id, kind, about | dict(more))
+    return about | dict(more)

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
-from uuid import uuid4
 
 from aiohttp import web
 
@@ -23,7 +22,7 @@ def gated(state: State, template: str | None, handler: Handler, *, needs_key: bo
 
     async def route(request: web.Request) -> web.StreamResponse:
         asked = await ask(request)
-        calls, request_id = state.calls, str(uuid4())
+        calls, request_id = state.calls, state.request_ids.new_id()
         path = template or request.path
         call = calls.arrive(request.method, request.path, path, state.names(_subject(asked, path)))
         if path == "/v3/connect/token" and asked.sent and isinstance(code := asked.sent.get("code"), str):

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import hmac
-import time
 from dataclasses import dataclass, field
 
 from simulator.answers import Json
@@ -17,13 +16,16 @@ class Hook:
     url: str
     secret: str
     trigger_types: list[str]
+    created_at: int
     compressed: bool = False
     description: str = ""
     notify: list[str] = field(default_factory=list)
     status: str = "active"
-    created_at: int = field(default_factory=lambda: int(time.time()))
-    updated_at: int = field(default_factory=lambda: int(time.time()))
-    status_updated_at: int = field(default_factory=lambda: int(time.time()))
+    updated_at: int = field(init=False)
+    status_updated_at: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.updated_at = self.status_updated_at = self.created_at
 
     def wants(self, kind: str) -> bool:
         """Tell whether this type goes here now; what is missed in a pause is never sent later."""

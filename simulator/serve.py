@@ -44,6 +44,7 @@ async def start(
     api_key: str | None = None,
     client_id: str | None = None,
     webhook_secret: str | None = None,
+    seed: int | None = None,
     retry_waits: Sequence[float] = (1.0, 3.0),
 ) -> Running:
     """Start on the running loop; port 0 picks a free one.
@@ -52,7 +53,7 @@ async def start(
     minutes.
     """
     deliveries = Deliveries(aiohttp.ClientSession(), retry_waits)
-    state = State(Options(latency_ms, api_key, client_id, webhook_secret), deliveries)
+    state = State(Options(latency_ms, api_key, client_id, webhook_secret, seed), deliveries)
     runner = web.AppRunner(application(state), access_log=None, shutdown_timeout=PATIENCE)
     try:
         await runner.setup()
@@ -72,6 +73,7 @@ def serve(
     api_key: str | None = None,
     client_id: str | None = None,
     webhook_secret: str | None = None,
+    seed: int | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
 
@@ -83,6 +85,7 @@ def serve(
             api_key=api_key,
             client_id=client_id,
             webhook_secret=webhook_secret,
+            seed=seed,
         )
         told = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):

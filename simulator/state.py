@@ -3,11 +3,14 @@
 import hmac
 from dataclasses import dataclass
 
+from simulator.answers import Json
 from simulator.books import Books, Grant
 from simulator.calls import Calls
+from simulator.clock import Clock
 from simulator.deliveries import Deliveries
-from simulator.events import Event, grant_event
+from simulator.events import Event, about_grant
 from simulator.faults import Faults
+from simulator.ids import Ids
 from simulator.logins import Logins
 
 APPLICATION_ID = "7c1f0b52-3a94-4f0e-9d6b-5e2a8c41d703"
@@ -21,6 +24,7 @@ class Options:
     api_key: str | None = None
     client_id: str | None = None
     webhook_secret: str | None = None
+    seed: int | None = None
 
 
 class State:
@@ -31,14 +35,23 @@ class State:
     faults: Faults
     calls: Calls
     broken_credentials: set[str]
+    clock: Clock
+    ids: Ids
+    request_ids: Ids
 
     def __init__(self, options: Options, deliveries: Deliveries) -> None:
         self.options = options
         self.deliveries = deliveries
         self.reset()
 
-    def reset(self) -> None:
-        """Forget everything but the options; what is on its way is called back."""
+    def reset(self, seed: int | None = None) -> None:
+        """Forget everything but the options; what is on its way is called back.
+
+        The same seed and the same calls give the same ids; without one here, the seed of the options counts.
+        """
+        seed = self.options.seed if seed is None else seed
+        self.clock = Clock()
+        self.ids, self.request_ids = Ids(seed), Ids(seed, "requests")
         self.books = Books()
         self.logins = Logins()
         self.faults = Faults()
@@ -61,9 +74,25 @@ class State:
         """Tell whether this is our client id."""
         return self.options.client_id in (None, client_id)
 
+    def now(self) -> int:
+        """Return the time at Nylas, in unix seconds."""
+        return self.clock.now()
+
+    def new_id(self) -> str:
+        """Return a new id, in the form of a UUID."""
+        return self.ids.new_id()
+
+    def token(self) -> str:
+        """Return a new secret, safe in a URL."""
+        return self.ids.token()
+
     def event(self, kind: str, grant: Grant, **more: object) -> Event:
         """Build what the webhooks will say about a grant."""
-        return grant_event(self.application_id, kind, grant, more)
+        return self.event_about(kind, about_grant(kind, grant, more))
+
+    def event_about(self, kind: str, about: Json) -> Event:
+        """Build an event of any type about anything."""
+        return Event(self.ids.short_id(), kind, self.now(), self.application_id, about)
 
     def tell(self, kind: str, grant: Grant, **more: object) -> None:
         """Send the webhooks word about a grant, behind the back of the answer."""

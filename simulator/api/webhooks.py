@@ -1,11 +1,7 @@
 """The webhooks API: destinations, and the handshake that proves they listen."""
 
-import secrets
-import time
-
 from simulator.answers import Answer, Json, bad_request, data, refused
 from simulator.asked import Asked, one_of
-from simulator.events import short_id
 from simulator.hooks import Hook
 from simulator.state import State
 
@@ -39,7 +35,7 @@ async def put_webhook(state: State, asked: Asked) -> Answer:
         raise bad_request("webhook_url must be a string and trigger_types a list")
     if status == "active" and (hook.status != "active" or url != hook.url):
         await _handshake(state, url)
-    now = int(time.time())
+    now = state.now()
     if status != hook.status:
         hook.status, hook.status_updated_at = status, now
     hook.url, hook.trigger_types, hook.updated_at = url, types, now
@@ -62,10 +58,11 @@ def new_hook(state: State, sent: Json, url: object) -> Hook:
     if not isinstance(types, list) or not types:
         raise bad_request("trigger_types is required")
     return Hook(
-        id=short_id(),
+        id=state.ids.short_id(),
         url=url,
-        secret=sent.get("secret") or state.options.webhook_secret or secrets.token_hex(16),
+        secret=sent.get("secret") or state.options.webhook_secret or state.token(),
         trigger_types=types,
+        created_at=state.now(),
         compressed=bool(sent.get("compressed_delivery", sent.get("compressed", False))),
         description=str(sent.get("description", "")),
         notify=sent.get("notification_email_addresses") or [],

@@ -5,7 +5,7 @@ from simulator.api.webhooks import new_hook
 from simulator.asked import Asked, one_of
 from simulator.books import Grant
 from simulator.deliveries import MODES, out_of_order
-from simulator.events import CODES, Event, event
+from simulator.events import CODES, Event
 from simulator.state import State
 
 
@@ -95,7 +95,7 @@ def _grant(state: State, asked: Asked) -> Grant:
 def _event(state: State, kind: str, ref: str, more: Json) -> Event:
     if grant := state.books.find(ref):
         return state.event(kind, grant, **more)
-    return event(state.application_id, kind, {"code": CODES.get(kind, 0), "grant_id": ref} | more)
+    return state.event_about(kind, {"code": CODES.get(kind, 0), "grant_id": ref} | more)
 
 
 def _several(sent: Json, name: str) -> list[str]:

@@ -6,6 +6,7 @@ from simulator.control import events, world
 
 CONTROL: list[tuple[str, str, Handler]] = [
     ("POST", "/_sim/reset", world.reset),
+    ("POST", "/_sim/clock", world.forward),
     ("POST", "/_sim/seed", world.seed),
     ("POST", "/_sim/consent", world.consent),
     ("POST", "/_sim/consent/{id}", oauth.consent),

@@ -9,9 +9,21 @@ from simulator.state import State
 
 
 async def reset(state: State, asked: Asked) -> Answer:
-    """Forget everything but the options."""
-    state.reset()
+    """Forget everything but the options; from a `seed` on, the same calls give the same ids."""
+    seed = asked.body().get("seed")
+    if not isinstance(seed, int | None):
+        raise bad_request("seed must be a whole number")
+    state.reset(seed)
     return _said({})
+
+
+async def forward(state: State, asked: Asked) -> Answer:
+    """Let time pass at Nylas, and return what time it is there."""
+    seconds = asked.body().get("forward_s", 0)
+    if not isinstance(seconds, int) or seconds < 0:
+        raise bad_request("forward_s must be a whole number of seconds, and time goes only forward")
+    state.clock.forward(seconds)
+    return _said({"now": state.now(), "ahead_s": state.clock.ahead})
 
 
 async def seed(state: State, asked: Asked) -> Answer:
