@@ -65,7 +65,7 @@ async def connect(request: Request) -> Response:
     except (SQLAlchemyError, TimeoutError, OSError) as error:
         log.error("sign_in.not_stored", error=type(error).__name__)
         return pages.unavailable()
-    url = front.context.nylas.auth_url(
+    url = front.context.nylas.auth.url(
         redirect_uri=sign_in.redirect_uri,
         provider=provider,
         state=state,

@@ -1,14 +1,34 @@
-"""Nylas v3 as Evergrant needs it: grants, sign-ins, and the proof that a webhook is genuine."""
+"""The authentication API of Nylas v3: grants, sign-ins, connectors, webhooks, and the proof that one is genuine."""
 
-from nylas_api.answers import Answer, NylasGrant, TokenAnswer
+from nylas_api.applications import (
+    AdditionalSettings,
+    ApplicationChange,
+    Branding,
+    HostedAuthentication,
+    NylasApplication,
+)
 from nylas_api.budget import Budget, NoBudget
 from nylas_api.client import NylasClient
+from nylas_api.connectors import (
+    APP_OF,
+    CONNECTORS_PATH,
+    Connector,
+    ConnectorSettings,
+    GoogleApp,
+    MicrosoftApp,
+    NoApp,
+    OAuthApp,
+)
+from nylas_api.credentials import AdminConsent, ConnectorOverride, Credential, CredentialData, ServiceAccount
 from nylas_api.errors import (
     Blocked,
     CodeRejected,
     Forbidden,
     Garbled,
     GrantNotFound,
+    GrantUnauthorized,
+    KeyRejected,
+    NotFound,
     NylasError,
     Permanent,
     RateLimited,
@@ -18,35 +38,94 @@ from nylas_api.errors import (
     Unavailable,
     Unreachable,
 )
+from nylas_api.grants import GrantFilters, NylasGrant
 from nylas_api.hosted_auth import AuthOptions, auth_url
+from nylas_api.lenient import Answer
 from nylas_api.pkce import code_challenge, new_code_verifier
-from nylas_api.protocol import GrantFilters
+from nylas_api.provider_settings import (
+    PROVIDERS,
+    AgentAccount,
+    BulkGrant,
+    Ews,
+    ICloud,
+    Imap,
+    Provider,
+    ProviderSettings,
+    RefreshToken,
+    VirtualCalendar,
+)
+from nylas_api.redirect_uris import NewRedirectUri, PlatformSettings, RedirectUri
+from nylas_api.request import Group
 from nylas_api.signature import sign, signature_matches
+from nylas_api.tokens import DetectedProvider, TokenAnswer, TokenInfo
 from nylas_api.transport import HttpClient, open_http
+from nylas_api.webhooks import GRANT_TRIGGERS, NewWebhook, Webhook, WebhookChange, WebhookIpAddresses
 
 __all__ = [
+    "APP_OF",
+    "CONNECTORS_PATH",
+    "GRANT_TRIGGERS",
+    "PROVIDERS",
+    "AdditionalSettings",
+    "AdminConsent",
+    "AgentAccount",
     "Answer",
+    "ApplicationChange",
     "AuthOptions",
     "Blocked",
+    "Branding",
     "Budget",
+    "BulkGrant",
     "CodeRejected",
+    "Connector",
+    "ConnectorOverride",
+    "ConnectorSettings",
+    "Credential",
+    "CredentialData",
+    "DetectedProvider",
+    "Ews",
     "Forbidden",
     "Garbled",
+    "GoogleApp",
     "GrantFilters",
     "GrantNotFound",
+    "GrantUnauthorized",
+    "Group",
+    "HostedAuthentication",
     "HttpClient",
+    "ICloud",
+    "Imap",
+    "KeyRejected",
+    "MicrosoftApp",
+    "NewRedirectUri",
+    "NewWebhook",
+    "NoApp",
     "NoBudget",
+    "NotFound",
+    "NylasApplication",
     "NylasClient",
     "NylasError",
     "NylasGrant",
+    "OAuthApp",
     "Permanent",
+    "PlatformSettings",
+    "Provider",
+    "ProviderSettings",
     "RateLimited",
+    "RedirectUri",
+    "RefreshToken",
     "Rejected",
+    "ServiceAccount",
     "TokenAnswer",
+    "TokenInfo",
     "Transient",
     "Unauthorized",
     "Unavailable",
     "Unreachable",
+    "VirtualCalendar",
+    "Webhook",
+    "WebhookChange",
+    "WebhookIpAddresses",
     "auth_url",
     "code_challenge",
     "new_code_verifier",

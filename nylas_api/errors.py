@@ -8,9 +8,12 @@ NylasError                Nylas did not give us what we asked for
 │  └─ Garbled             a success that cannot be read as what was asked
 └─ Permanent              asking the same again cannot help
    ├─ Rejected            400, 409, 422 and the like: the request itself is wrong
-   ├─ GrantNotFound       404 on a grant: it is gone, an observation rather than a failure
+   ├─ NotFound            Nylas has no such connector, credential, webhook, …
+   │  └─ GrantNotFound    404 on a grant: it is gone, an observation rather than a failure
    ├─ CodeRejected        the code was spent, too old, or not ours
-   ├─ Unauthorized        401: our key or region; on a grant also, perhaps, its own access
+   ├─ Unauthorized        401, of a token, or of what the key may do
+   │  ├─ KeyRejected      our API key, its region or application is wrong
+   │  └─ GrantUnauthorized  the key is right: it is this grant's own access that ended
    ├─ Forbidden           403 in Nylas' own words
    └─ Blocked             423: Nylas has locked the resource
 """
@@ -99,8 +102,12 @@ class Rejected(Permanent):
     """Nylas understood the request and will not do it (400, 409, 422, ...)."""
 
 
-class GrantNotFound(Permanent):
-    """Nylas has no such grant. Said only by Nylas itself, never by a stray 404 page on the way."""
+class NotFound(Permanent):
+    """Nylas has no such thing. Said only by Nylas itself, never by a stray 404 page on the way."""
+
+
+class GrantNotFound(NotFound):
+    """Nylas has no such grant."""
 
 
 class CodeRejected(Permanent):
@@ -108,11 +115,18 @@ class CodeRejected(Permanent):
 
 
 class Unauthorized(Permanent):
-    """Nylas does not accept who asks (401): a wrong API key, or the key of another region.
+    """Nylas does not accept who asks (401). Which of the two it is, the client has asked Nylas already."""
 
-    For one grant it can also mean that the grant's own access has ended; Nylas documents no way to
-    tell the two apart.
+
+class KeyRejected(Unauthorized):
+    """Nylas takes our API key for nothing it has to do: a wrong key, or of another region or application.
+
+    No word about any grant. Until Nylas takes the key again, the client asks nothing else.
     """
+
+
+class GrantUnauthorized(Unauthorized):
+    """The key is right, so the 401 is about this grant: its own access has ended."""
 
 
 class Forbidden(Permanent):

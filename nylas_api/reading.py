@@ -10,11 +10,13 @@ from typing import TypeVar
 from nylas_api import errors
 from nylas_api.complaints import Complaint, read_complaint, read_request_id
 from nylas_api.json_body import read_json
-from nylas_api.protocol import Request
+from nylas_api.request import Request
 
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(days=1)
+NO_SUCH_WEBHOOK = "70000"
+"""The type under which the webhooks API hides its 404 in a 400."""
 
 _SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
@@ -105,14 +107,20 @@ def _kind(request: Request[T], status: int, complaint: Complaint) -> type[errors
             return errors.Unauthorized
         case 403:
             return errors.Forbidden if complaint.is_json else errors.Unavailable
-        case 404 if request.is_about_one_grant:
-            return errors.GrantNotFound if complaint.type else errors.Unavailable
+        case 404 if not complaint.type:
+            return errors.Unavailable if request.about == "grant" else errors.Rejected
+        case 404:
+            return errors.GrantNotFound if request.about == "grant" else errors.NotFound
+        case 400 if request.spends_a_code:
+            return errors.CodeRejected
+        case 400 if complaint.type == NO_SUCH_WEBHOOK:
+            return errors.NotFound
+        case 400 if complaint.type == "token.unauthorized_access":
+            return errors.Unauthorized
         case 423:
             return errors.Blocked
         case 429:
             return errors.RateLimited
-        case 400 if request.spends_a_code:
-            return errors.CodeRejected
         case 408 | 425:
             return errors.Unavailable
         case _ if 400 <= status < 500:
@@ -131,8 +139,6 @@ def _sentence(status: int, complaint: Complaint, kind: type[errors.NylasError]) 
         sentence += f" ({complaint.type})"
     if complaint.message:
         sentence += f": {complaint.message}"
-    if kind is errors.Unauthorized and complaint.provider_error is None:
-        sentence += " (is the API key right, and of this region?)"
     return sentence
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from lifecycle import delay_before
 from models.database import Database
 from models.sealing import Keyring
-from nylas_api import NylasClient, NylasError, Transient, Unauthorized
+from nylas_api import KeyRejected, NylasClient, NylasError, Transient
 from tasks.clock import Clock
 
 LEASE = timedelta(seconds=15)
@@ -44,7 +44,7 @@ class Context:
                 return told + self.backoff(attempts)
             case Transient():
                 return self.backoff(attempts)
-            case Unauthorized():
+            case KeyRejected():
                 return max(OUR_KEY_IS_REFUSED, self.backoff(attempts))
             case _:
                 return None

@@ -43,7 +43,7 @@ async def look_at(ctx: Context, grant_id: str) -> Look | NylasError:
     """Ask Nylas about one grant. That it has no record of it (404) is a look as well."""
     asked_at: datetime = ctx.now()
     try:
-        look = seen(await ctx.nylas.get_grant(grant_id))
+        look = seen(await ctx.nylas.grants.get(grant_id))
         if look.grant_id != grant_id:
             raise Garbled("Nylas answered with another grant than was asked for", request_id=look.request_id)
         return look

@@ -97,7 +97,9 @@ async def _exchange(claim: Claim[Event], sign_in: AuthSession) -> str | NylasErr
         await _fail(claim, sign_in, str(error))
         raise
     try:
-        answer = await ctx.nylas.exchange_code(code=code, redirect_uri=sign_in.redirect_uri, code_verifier=verifier)
+        answer = await ctx.nylas.auth.exchange_code(
+            code=code, redirect_uri=sign_in.redirect_uri, code_verifier=verifier
+        )
     except NylasError as error:
         if not error.outcome_unknown and ctx.wait_after(error, 1):
             await _amend(claim, sign_in, status=AuthSessionStatus.RETURNED, grant_id=None)
@@ -121,7 +123,7 @@ async def _find(ctx: Context, sign_in: AuthSession) -> str | NylasError | None:
         return bool(hint and email and hint.casefold() == email.casefold())
 
     try:
-        async for page in ctx.nylas.each_page(sort_by="updated_at", order_by="desc"):
+        async for page in ctx.nylas.grants.each_page(sort_by="updated_at", order_by="desc"):
             for grant in page.data:
                 if came_of_it(grant):
                     return grant.id

@@ -13,7 +13,7 @@ from lifecycle import GrantStatus
 from models import CampaignItem, Grant, Outcome
 from models.claims import close
 from models.kinds import REAUTH_REQUESTED
-from nylas_api import NylasError
+from nylas_api import BulkGrant, NylasError
 from tasks.bulk_reauth import finish_if_done, ring_next
 from tasks.claiming import Claim, claimed, settle_error
 from tasks.context import Context
@@ -71,12 +71,14 @@ async def _reauthenticate(ctx: Context, grant: Grant) -> Result:
         return Skipped("it has no credential: only its user can sign in again")
     if not grant.email:
         return Skipped("Nylas told no email address for it")
-    settings = {"email_address": grant.email, "credential_id": grant.credential_id}
+    settings = BulkGrant(email_address=grant.email, credential_id=grant.credential_id)
     try:
-        answer = await ctx.nylas.custom_auth(provider=grant.provider, settings=settings)
+        answer = await ctx.nylas.auth.custom(provider=grant.provider, settings=settings)
         return seen(answer, just_authenticated=True)
     except NylasError as error:
         return error
+    except ValueError as error:  # another provider's credential
+        return Skipped(str(error))
 
 
 async def _settle_as_they_come(claim: Claim[CampaignItem], results: asyncio.Queue[tuple[CampaignItem, Result]]) -> None:

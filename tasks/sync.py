@@ -83,7 +83,7 @@ async def sync(
 
 
 async def _pages(ctx: Context) -> AsyncIterator[list[Look]]:
-    async for page in ctx.nylas.each_page(limit=PAGE):
+    async for page in ctx.nylas.grants.each_page(limit=PAGE):
         looks = []
         for grant in page.data:
             if grant.is_valid is not None:

@@ -156,7 +156,13 @@ async def ctx(database: Database, sim: Running, clock: SetClock, rings: Rings) -
         session.add(application)
     http = open_http(connections=50)
     nylas = NylasClient(
-        api_uri=sim.url, api_key=API_KEY, client_id=CLIENT_ID, http=http, now=clock, deadline=timedelta(seconds=2)
+        api_uri=sim.url,
+        api_key=API_KEY,
+        client_id=CLIENT_ID,
+        http=http,
+        now=clock,
+        deadline=timedelta(seconds=2),
+        attempts=1,
     )
     yield Context(application.id, database, nylas, keys, rings, clock, lambda: 0.5)
     await http.aclose()

@@ -172,7 +172,7 @@ async def came_back(ctx: Context, *, login_hint: str | None = None, code: str | 
     """Let a user sign in at Nylas and come back with a code, or with one that somebody made up."""
     state, verifier = secrets.token_urlsafe(32), new_code_verifier()
     challenge = code_challenge(verifier)
-    url = ctx.nylas.auth_url(
+    url = ctx.nylas.auth.url(
         redirect_uri=REDIRECT, provider="google", state=state, login_hint=login_hint, code_challenge=challenge
     )
     async with httpx.AsyncClient() as browser:

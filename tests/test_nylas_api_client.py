@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from nylas_api import NylasClient, NylasGrant, errors
-from tests.test_nylas_api_wire import CODE, KEY, NOW, answer, grant, hang_up, nylas, page
+from nylas_api import Imap, NylasClient, NylasGrant, errors
+from tests.wire import CODE, KEY, NOW, answer, grant, hang_up, nylas, page
 
 
 class Ledger:
@@ -27,7 +27,7 @@ class Ledger:
 
 async def test_a_grant_is_asked_for_with_the_key_and_its_id_cannot_leave_the_path() -> None:
     async with nylas(answer(200, {"request_id": "r1", "data": grant("a/../b")})) as (client, wire):
-        told = await client.get_grant("a/../b?c@d")
+        told = await client.grants.get("a/../b?c@d")
     assert told.data == NylasGrant.model_validate(grant("a/../b"))
     assert (told.request_id, told.asked_at) == ("r1", NOW)
     assert told.data.email is None
@@ -40,16 +40,16 @@ async def test_a_grant_is_asked_for_with_the_key_and_its_id_cannot_leave_the_pat
 async def test_a_senseless_id_is_refused_before_anything_is_sent(senseless: str) -> None:
     async with nylas() as (client, wire):
         with pytest.raises(ValueError, match="grant id"):
-            await client.get_grant(senseless)
+            await client.grants.get(senseless)
     assert wire.heads == []
 
 
 async def test_a_code_is_exchanged_with_the_key_as_secret_and_only_once() -> None:
     token = {"grant_id": "g1", "access_token": "t", "scope": "openid email", "expires_in": 3600}
     async with nylas(answer(200, token), hang_up, answer(200, token)) as (client, wire):
-        told = await client.exchange_code(code=CODE, redirect_uri="https://a/cb", code_verifier="v" * 43)
+        told = await client.auth.exchange_code(code=CODE, redirect_uri="https://a/cb", code_verifier="v" * 43)
         with pytest.raises(errors.Unreachable) as caught:
-            await client.exchange_code(code=CODE, redirect_uri="https://a/cb")
+            await client.auth.exchange_code(code=CODE, redirect_uri="https://a/cb")
     assert (told.data.grant_id, told.data.email, told.data.scope) == ("g1", None, ("openid", "email"))
     assert json.loads(wire.bodies[0]) == {
         "grant_type": "authorization_code", "client_id": "app", "client_secret": KEY,
@@ -61,9 +61,13 @@ async def test_a_code_is_exchanged_with_the_key_as_secret_and_only_once() -> Non
 
 async def test_custom_auth_sends_the_settings_as_they_are() -> None:
     async with nylas(answer(201, {"data": grant()})) as (client, wire):
-        await client.custom_auth(provider="imap", settings={"imap_port": 993, "p": "é\ud800"}, scope=["x"])
+        imap = Imap(imap_username="é@example.com", imap_password="p\u2028w", imap_port=993)
+        await client.auth.custom(provider="imap", settings=imap, scope=["x"], state="s")
+        with pytest.raises(ValueError, match="google takes RefreshToken or BulkGrant, not Imap"):
+            await client.auth.custom(provider="google", settings=imap)
     assert json.loads(wire.bodies[0]) == {
-        "provider": "imap", "settings": {"imap_port": 993, "p": "é\ud800"}, "scope": ["x"],
+        "provider": "imap", "scope": ["x"], "state": "s",
+        "settings": {"imap_username": "é@example.com", "imap_password": "p\u2028w", "imap_port": 993},
     }  # fmt: skip
 
 
@@ -76,7 +80,7 @@ async def test_only_a_limit_of_nylas_itself_slows_the_others_down() -> None:
     async with nylas(ours, silent, dated, provider, budget=ledger) as (client, _):
         for _ in range(4):
             with pytest.raises(errors.RateLimited) as caught:
-                await client.get_grant("g1")
+                await client.grants.get("g1")
     waits = [timedelta(seconds=seconds) for seconds in (7, 1, 9)]
     assert ledger.told == [
         "grants", ("grants", waits[0]), "grants", ("grants", waits[1]), "grants", ("grants", waits[2]), "grants",
@@ -95,14 +99,16 @@ async def test_waiting_for_the_budget_costs_neither_a_place_nor_the_deadline() -
 
     options = {"budget": Slow(), "in_flight": in_flight, "deadline": timedelta(seconds=1)}
     async with nylas(answer(200, {"data": grant()}), **options) as (client, _):
-        await client.get_grant("g1")
+        await client.grants.get("g1")
     assert not in_flight.locked()
 
 
 async def test_pages_are_walked_to_the_first_short_one_and_no_grant_comes_twice() -> None:
     broken = answer(200, {"data": [grant("d"), {"id": None}]})
     async with nylas(page("a", "b"), page("b", "c"), broken, page("e")) as (client, wire):
-        pages = [[one.id for one in told.data] async for told in client.each_page(limit=2, grant_status="invalid")]
+        pages = [
+            [one.id for one in told.data] async for told in client.grants.each_page(limit=2, grant_status="invalid")
+        ]
     assert pages == [["a", "b"], ["c"], ["d"], ["e"]]
     assert wire.queries("offset") == ["0", "2", "4", "6"]
     assert set(wire.queries("order_by") + wire.queries("grant_status")) == {"asc", "invalid"}
@@ -111,7 +117,7 @@ async def test_pages_are_walked_to_the_first_short_one_and_no_grant_comes_twice(
 async def test_a_page_size_that_nylas_lowered_does_not_end_the_list() -> None:
     replies = [page("a", "b", limit=2), page("c", limit=2)]
     async with nylas(*replies) as (client, wire):
-        pages = [told.data async for told in client.each_page(limit=100)]
+        pages = [told.data async for told in client.grants.each_page(limit=100)]
     assert sum(pages, ())[-1].id == "c"
     assert wire.queries("offset") == ["0", "2"]
 
@@ -119,17 +125,17 @@ async def test_a_page_size_that_nylas_lowered_does_not_end_the_list() -> None:
 async def test_a_list_without_end_is_given_up() -> None:
     async with nylas(*[page("a")] * 4) as (client, wire):
         with pytest.raises(errors.Garbled, match="3 pages"):
-            assert [told async for told in client.each_page(limit=1, max_pages=3)]
+            assert [told async for told in client.grants.each_page(limit=1, max_pages=3)]
     assert len(wire.heads) == 3
 
 
 async def test_a_list_can_be_filtered_by_time_of_creation() -> None:
     async with nylas(page()) as (client, wire):
-        assert (await client.list_grants(since=NOW, email="a+b@example.com")).data == ()
+        assert (await client.grants.list(since=NOW, email="a+b@example.com")).data == ()
         with pytest.raises(ValueError, match="zone"):
-            await client.list_grants(before=NOW.replace(tzinfo=None))
+            await client.grants.list(before=NOW.replace(tzinfo=None))
         with pytest.raises(ValueError, match="limit 201"):
-            await client.list_grants(limit=201)
+            await client.grants.list(limit=201)
     assert wire.queries("since") == [str(int(NOW.timestamp()))]
     assert wire.queries("email") == ["a+b@example.com"]
 
@@ -137,12 +143,12 @@ async def test_a_list_can_be_filtered_by_time_of_creation() -> None:
 async def test_the_sign_in_address_is_what_nylas_documents() -> None:
     async with nylas() as (client, _):
         url = urlsplit(
-            client.auth_url(
+            client.auth.url(
                 redirect_uri="https://a/cb", provider="google", scope=["x y", "z"], state="s&t", code_challenge="C"
             )
         )
         with pytest.raises(ValueError, match="256"):
-            client.auth_url(redirect_uri="https://a/cb", state="s" * 257)
+            client.auth.url(redirect_uri="https://a/cb", state="s" * 257)
     assert url.path == "/v3/connect/auth"
     assert "scope=x%20y%20z" in url.query
     assert {name: values[0] for name, values in parse_qs(url.query).items()} == {

@@ -8,25 +8,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nylas_api import errors, protocol
-from nylas_api.protocol import Request
+from nylas_api import Imap, NylasGrant, TokenAnswer, errors
+from nylas_api.lenient import read_flat, read_many, read_one
 from nylas_api.reading import LONGEST_WAIT, read_answer, read_retry_after
+from nylas_api.request import Request
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 GRANT = {"id": "g1", "provider": "google", "scope": ["openid"], "created_at": 1767225600}
 KEY, CODE, VERIFIER = "nyk_FAKE_API_KEY_0001", "FAKE-ONE-TIME-CODE", "FAKE-VERIFIER-0123456789"
 
-ONE_GRANT = protocol.get_grant("g1")
-GRANT_LIST = protocol.list_grants(200, 0)
-EXCHANGE = protocol.exchange_code(
-    client_id="app", api_key=KEY, code=CODE, redirect_uri="https://app.example.com/cb", code_verifier=VERIFIER
+IMAP = Imap(imap_username="ada@example.com", imap_password="hunter22", imap_host="imap.example.com")
+
+ONE_GRANT = Request("GET", "/v3/grants/g1", "grants", read_one(NylasGrant), about="grant")
+GRANT_LIST = Request("GET", "/v3/grants", "grants", read_many(NylasGrant))
+EXCHANGE = Request(
+    "POST", "/v3/connect/token", "authentication", read_flat(TokenAnswer), spends_a_code=True, secrets=(CODE, VERIFIER)
 )
-CUSTOM = protocol.custom_auth(
-    provider="imap",
-    settings={"imap_username": "ada@example.com", "imap_password": "hunter22", "imap_host": "imap.example.com"},
-    state=None,
-    scope=(),
-)
+CUSTOM = Request(
+    "POST", "/v3/connect/custom", "authentication", read_one(NylasGrant),
+    json={"settings": IMAP.body()}, about="account", secrets=IMAP.secrets(),
+)  # fmt: skip
 
 
 def read(request: Request, status: int, body: object, **headers: str) -> object:
@@ -66,7 +67,11 @@ HTML = b"<html><head><title>Attention!</title></head></html>"
         (ONE_GRANT, 404, said("xyz.not_found_error"), errors.GrantNotFound, False),
         (ONE_GRANT, 404, HTML, errors.Unavailable, False),
         (ONE_GRANT, 404, {"message": "no Route matched with those values"}, errors.Unavailable, False),
-        (GRANT_LIST, 404, said("api.not_found_error"), errors.Rejected, False),
+        (GRANT_LIST, 404, said("api.not_found_error"), errors.NotFound, False),
+        (GRANT_LIST, 404, HTML, errors.Rejected, False),
+        (GRANT_LIST, 400, said("70000", "destination.id.not.found"), errors.NotFound, False),
+        (CUSTOM, 404, said("api.not_found_error"), errors.NotFound, False),
+        (CUSTOM, 400, said("token.unauthorized_access"), errors.Unauthorized, False),
         (CUSTOM, 400, said("bad_request"), errors.Rejected, False),
         (CUSTOM, 409, said("api.conflict"), errors.Rejected, False),
         (CUSTOM, 422, {"error": "no good"}, errors.Rejected, False),
@@ -161,9 +166,9 @@ def test_a_secret_that_nylas_echoes_is_blotted_out(place: str, secret: str) -> N
 
 
 def test_credentials_of_a_mailbox_are_blotted_out_but_its_host_is_not() -> None:
-    error = refusal(CUSTOM, 400, said("x", "hunter22 of ada@example.com is wrong at imap.example.com"))
-    assert "*** of *** is wrong at imap.example.com" in str(error)
-    assert "hunter22" not in repr(CUSTOM)
+    error = refusal(CUSTOM, 400, said("x", "hunter22 is wrong at imap.example.com"))
+    assert "*** is wrong at imap.example.com" in str(error)
+    assert "hunter22" not in repr(CUSTOM) + repr(IMAP)
 
 
 def test_an_error_is_one_printable_line_of_bounded_length() -> None:
@@ -220,7 +225,7 @@ def test_what_no_database_can_keep_is_mended() -> None:
 
 def test_an_unreadable_entry_does_not_spoil_the_page() -> None:
     page = read(GRANT_LIST, 200, {"data": [GRANT, {"id": 7}, None, "x"]})
-    assert [grant.id for grant in page.grants] == ["g1"]
+    assert [grant.id for grant in page.items] == ["g1"]
     assert page.length == 4
 
 

@@ -134,7 +134,7 @@ async def test_a_worker_that_died_with_the_code_in_hand_is_followed_by_reading_o
     sign_in = await came_back(ctx)
     await died_while_exchanging(ctx, sign_in)
     if exchanged:
-        await ctx.nylas.exchange_code(code=sign_in.code, redirect_uri=REDIRECT, code_verifier=sign_in.verifier)
+        await ctx.nylas.auth.exchange_code(code=sign_in.code, redirect_uri=REDIRECT, code_verifier=sign_in.verifier)
     sim.state.calls.codes.clear()
 
     await exchange_codes.run(ctx, [sign_in.event_id])
