@@ -1,22 +1,22 @@
 """The delivery of events to webhooks: signed, retried, and on demand dropped, doubled or out of order."""
 
 import asyncio
-import secrets
-import time
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 
-import aiohttp
-
 from simulator.answers import Json
+from simulator.clock import Clock
+from simulator.courier import Courier
 from simulator.events import Event
 from simulator.hooks import Hook
 
 MODES = ("normal", "drop", "double", "reorder", "delay")
 RETRIED = {408, 429, 502, 503, 504, 507}
 ATTEMPTS = 3
-SECONDS_TO_ANSWER = 10
+# Seconds before the second and third attempt. Nylas says only: ever longer, and the last 10 to 20 minutes after the
+# first.
+NYLAS_WAITS = (180.0, 720.0)
 WINDOW = 0.2
 KEPT = 200_000
 
@@ -24,33 +24,37 @@ KEPT = 200_000
 class Deliveries:
     """Each webhook has a lane; a lane keeps the order, but a retry waits beside it and rejoins at its end.
 
-    `parallel` is how many of one lane are on their way at once: 1 keeps the order of arrival too.
+    `parallel` is how many of one lane are on their way at once: 1 keeps the order of arrival too. All waits are by
+    Nylas' clock, so moving that forward ends them.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, waits: Sequence[float]) -> None:
-        self._session = session
+    def __init__(self, courier: Courier, waits: Sequence[float]) -> None:
+        self.courier = courier
         self._first_waits = tuple(waits)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.reset()
+        self.reset(Clock())
 
-    def reset(self) -> None:
+    def reset(self, clock: Clock) -> None:
         """Forget webhooks, events and modes, and call back what is on its way."""
         for task in self._tasks:
             task.cancel()
+        self.clock = clock
         self.hooks: dict[str, Hook] = {}
         self.held: dict[str, Event] = {}
         self.log: deque[Json] = deque(maxlen=KEPT)
         self.mode, self.delay, self.parallel, self.waits = "normal", 0.0, 1, self._first_waits
+        self.retry_to_all = False
         self._lanes: dict[str, deque[tuple[Event, int]]] = {}
         self._busy: dict[str, int] = {}
         self._gathered: list[Event] = []
+        self._retried: set[tuple[str, int]] = set()
 
     async def close(self) -> None:
         """Call everything back and hang up."""
         tasks = list(self._tasks)
-        self.reset()
+        self.reset(self.clock)
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._session.close()
+        await self.courier.close()
 
     @property
     def pending(self) -> int:
@@ -84,24 +88,6 @@ class Deliveries:
         """Keep an event back until it is released."""
         self.held[event.id] = event
 
-    async def challenge(self, url: str) -> str | None:
-        """Ask a webhook whether it listens; return what is wrong, or None.
-
-        It must give back exactly what it was given, in one piece: a chunked answer doesn't count.
-        """
-        value = secrets.token_urlsafe(24)
-        try:
-            timeout = aiohttp.ClientTimeout(total=SECONDS_TO_ANSWER)
-            async with self._session.get(url, params={"challenge": value}, timeout=timeout) as answer:
-                body = await answer.text()
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            return f"no answer, {type(error).__name__}"
-        if answer.status != 200:
-            return f"status is not ok, got {answer.status}"
-        if body != value or "chunked" in answer.headers.get("Transfer-Encoding", ""):
-            return "challenge was not given back as it was sent"
-        return None
-
     def _send_after(self, delay: float, event: Event, times: int) -> None:
         if delay <= 0:
             self._queue([event] * times)
@@ -109,11 +95,11 @@ class Deliveries:
             self._spawn(self._queue_later(delay, [event] * times))
 
     async def _queue_later(self, delay: float, events: list[Event]) -> None:
-        await asyncio.sleep(delay)
+        await self.clock.sleep(delay)
         self._queue(events)
 
     async def _send_gathered(self, delay: float) -> None:
-        await asyncio.sleep(delay)
+        await self.clock.sleep(delay)
         events, self._gathered = out_of_order(self._gathered), []
         self._queue(events)
 
@@ -124,8 +110,6 @@ class Deliveries:
                     self._join(hook, event, 1)
 
     def _join(self, hook: Hook, event: Event, attempt: int) -> None:
-        if hook.id not in self.hooks:
-            return  # it was deleted while a retry waited
         self._lanes.setdefault(hook.id, deque()).append((event, attempt))
         if self._busy.get(hook.id, 0) < self.parallel:
             self._busy[hook.id] = self._busy.get(hook.id, 0) + 1
@@ -135,30 +119,39 @@ class Deliveries:
         """Deliver what is in the lane until it is empty."""
         try:
             while lane:
-                event, attempt = lane.popleft()
-                await self._deliver(hook, event, attempt)
+                if hook.status == "failing":
+                    await self.clock.sleep(hook.health.pause(self.waits[0] if self.waits else 0))
+                if lane:  # another may have taken the last one meanwhile
+                    await self._deliver(hook, *lane.popleft())
         finally:
             busy[hook.id] -= 1
 
     async def _deliver(self, hook: Hook, event: Event, attempt: int) -> None:
-        body, headers = hook.packed(event.raw(attempt))
-        status, wait, outcome = None, None, "no answer"
-        with suppress(aiohttp.ClientError, TimeoutError):
-            timeout = aiohttp.ClientTimeout(total=SECONDS_TO_ANSWER)
-            async with self._session.post(hook.url, data=body, headers=headers, timeout=timeout) as answer:
-                await answer.read()
-            status, wait = answer.status, answer.headers.get("Retry-After", "")
-            outcome = "delivered" if status == 200 else "refused"
+        if hook.id not in self.hooks or not hook.listens:
+            self._note(event, hook, attempt, None, "skipped")  # deleted, paused or given up while it waited in line
+            return
+        status, wait = await self.courier.post(hook.url, *hook.packed(event.raw(attempt)))
+        good = status == 200
+        outcome = "delivered" if good else "no answer" if status is None else "refused"
         self._note(event, hook, attempt, status, outcome)
+        if hook.listens:
+            hook.become(hook.health.after(hook.status, good, self.clock.exact()), self.clock.now())
         # Nylas does not say what it does without an answer; we take it for one worth a retry.
         if (status is None or status in RETRIED) and attempt < ATTEMPTS:
             own = self.waits[min(attempt, len(self.waits)) - 1] if self.waits else 0.0
-            told = float(wait) if status == 429 and wait and wait.isdigit() else own
-            self._spawn(self._rejoin(told, hook, event, attempt + 1))
+            told = float(wait) if status == 429 and wait.isdecimal() else own
+            self._spawn(self._retry(told, hook, event, attempt + 1))
 
-    async def _rejoin(self, wait: float, hook: Hook, event: Event, attempt: int) -> None:
-        await asyncio.sleep(wait)
-        self._join(hook, event, attempt)
+    async def _retry(self, wait: float, hook: Hook, event: Event, attempt: int) -> None:
+        """Send it again: to this destination, or to all of its type, as Nylas warns that it does."""
+        if self.retry_to_all:
+            if (event.id, attempt) in self._retried:
+                return
+            self._retried.add((event.id, attempt))
+        await self.clock.sleep(wait)
+        for one in list(self.hooks.values()) if self.retry_to_all else [hook]:
+            if one.id in self.hooks and one.wants(event.kind):
+                self._join(one, event, attempt)
 
     def _note(self, event: Event, hook: Hook | None, attempt: int, status: int | None, outcome: str) -> None:
         self.log.append(
@@ -170,7 +163,7 @@ class Deliveries:
                 "attempt": attempt,
                 "status": status,
                 "outcome": outcome,
-                "at": time.time(),
+                "at": self.clock.exact(),
             }
         )
 

@@ -7,17 +7,10 @@ from uuid import NAMESPACE_URL, uuid5
 
 from simulator.answers import Json
 from simulator.books import Grant
+from simulator.triggers import CODES, REAUTHENTICATED
 
-# Two types share 25012, and one type has two codes: a reader must go by the type.
-CODES = {
-    "grant.created": 25012,
-    "grant.updated": 25014,
-    "grant.deleted": 25013,
-    "grant.expired": 25009,
-    "grant.imap_sync_completed": 25012,
-}
-REAUTHENTICATED = 25027
-SOURCES = {"grant.imap_sync_completed": "/imap/emails/historic"}
+SYSTEM = "/nylas/system"
+FAMILIES = {"message": "emails", "thread": "emails", "event": "calendar", "calendar": "calendar"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +22,7 @@ class Event:
     time: int
     application_id: str
     object: Json
+    source: str = SYSTEM
 
     @property
     def grant_id(self) -> str | None:
@@ -37,19 +31,30 @@ class Event:
 
     def envelope(self, attempt: int) -> Json:
         """Return the whole event; the attempt is inside, so each attempt has its own signature."""
+        data: Json = {"application_id": self.application_id, "object": self.object}
+        if self.grant_id and not self.kind.startswith("grant."):
+            data["grant_id"] = self.grant_id
         return {
             "specversion": "1.0",
             "type": self.kind,
-            "source": SOURCES.get(self.kind, "/nylas/system"),
+            "source": self.source,
             "id": self.id,
             "time": self.time,
             "webhook_delivery_attempt": attempt,
-            "data": {"application_id": self.application_id, "object": self.object},
+            "data": data,
         }
 
     def raw(self, attempt: int) -> bytes:
         """Return the bytes of the body."""
         return json.dumps(self.envelope(attempt), separators=(",", ":")).encode()
+
+
+def source_of(kind: str, provider: str) -> str:
+    """Return where an event of this type comes from."""
+    family = kind.partition(".")[0]
+    if kind == "grant.imap_sync_completed":
+        return "/imap/emails/historic"
+    return SYSTEM if family == "grant" else f"/{provider}/{FAMILIES.get(family, family)}/realtime"
 
 
 def integration_id(provider: str) -> str:

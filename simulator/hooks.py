@@ -6,6 +6,7 @@ import hmac
 from dataclasses import dataclass, field
 
 from simulator.answers import Json
+from simulator.health import Health
 
 
 @dataclass(slots=True)
@@ -21,24 +22,33 @@ class Hook:
     description: str = ""
     notify: list[str] = field(default_factory=list)
     status: str = "active"
+    health: Health = field(default_factory=Health)
     updated_at: int = field(init=False)
     status_updated_at: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.updated_at = self.status_updated_at = self.created_at
 
+    @property
+    def listens(self) -> bool:
+        """Tell whether anything is sent here at all; what is missed meanwhile is never sent later."""
+        return self.status in ("active", "failing")
+
     def wants(self, kind: str) -> bool:
-        """Tell whether this type goes here now; what is missed in a pause is never sent later."""
-        return self.status == "active" and kind in self.trigger_types
+        """Tell whether this type goes here now."""
+        return self.listens and kind in self.trigger_types
+
+    def become(self, status: str, now: int) -> None:
+        """Change the status; one that is made active starts with a clean record."""
+        if status == self.status:
+            return
+        self.status, self.status_updated_at = status, now
+        if status == "active":
+            self.health = Health()
 
     def packed(self, raw: bytes) -> tuple[bytes, dict[str, str]]:
-        """Return the bytes to send and their headers; the signature is over the bytes as sent, gzip and all."""
-        headers = {"Content-Type": "application/json"}
-        if self.compressed:
-            raw = gzip.compress(raw, mtime=0)
-            headers["Content-Encoding"] = "gzip"
-        headers["x-nylas-signature"] = hmac.new(self.secret.encode(), raw, hashlib.sha256).hexdigest()
-        return raw, headers
+        """Return the bytes to send and their headers, by the secret of this moment."""
+        return packed(raw, self.secret, compressed=self.compressed)
 
     def view(self) -> Json:
         """Return what the API shows: the secret is not in it."""
@@ -54,3 +64,13 @@ class Hook:
             "created_at": self.created_at,
             "updated_at": self.updated_at,
         }
+
+
+def packed(raw: bytes, secret: str, *, compressed: bool = False) -> tuple[bytes, dict[str, str]]:
+    """Return bytes and headers; the signature is over the bytes as sent, gzip and all."""
+    headers = {"Content-Type": "application/json"}
+    if compressed:
+        raw = gzip.compress(raw, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    headers["x-nylas-signature"] = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+    return raw, headers

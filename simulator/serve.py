@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from simulator.app import application
+from simulator.courier import Courier
 from simulator.deliveries import Deliveries
 from simulator.state import Options, State
 
@@ -52,7 +53,7 @@ async def start(
     `retry_waits` are the seconds before the second and third delivery of an event, which at Nylas are
     minutes.
     """
-    deliveries = Deliveries(aiohttp.ClientSession(), retry_waits)
+    deliveries = Deliveries(Courier(aiohttp.ClientSession()), retry_waits)
     state = State(Options(latency_ms, api_key, client_id, webhook_secret, seed), deliveries)
     runner = web.AppRunner(application(state), access_log=None, shutdown_timeout=PATIENCE)
     try:

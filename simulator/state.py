@@ -8,7 +8,7 @@ from simulator.books import Books, Grant
 from simulator.calls import Calls
 from simulator.clock import Clock
 from simulator.deliveries import Deliveries
-from simulator.events import Event, about_grant
+from simulator.events import Event, about_grant, source_of
 from simulator.faults import Faults
 from simulator.ids import Ids
 from simulator.logins import Logins
@@ -51,13 +51,14 @@ class State:
         """
         seed = self.options.seed if seed is None else seed
         self.clock = Clock()
+        self.began = self.now()
         self.ids, self.request_ids = Ids(seed), Ids(seed, "requests")
         self.books = Books()
         self.logins = Logins()
         self.faults = Faults()
         self.calls = Calls()
         self.broken_credentials = set()
-        self.deliveries.reset()
+        self.deliveries.reset(self.clock)
 
     @property
     def application_id(self) -> str:
@@ -88,11 +89,11 @@ class State:
 
     def event(self, kind: str, grant: Grant, **more: object) -> Event:
         """Build what the webhooks will say about a grant."""
-        return self.event_about(kind, about_grant(kind, grant, more))
+        return self.event_about(kind, about_grant(kind, grant, more), provider=grant.provider)
 
-    def event_about(self, kind: str, about: Json) -> Event:
+    def event_about(self, kind: str, about: Json, *, provider: str = "nylas") -> Event:
         """Build an event of any type about anything."""
-        return Event(self.ids.short_id(), kind, self.now(), self.application_id, about)
+        return Event(self.ids.short_id(), kind, self.now(), self.application_id, about, source_of(kind, provider))
 
     def tell(self, kind: str, grant: Grant, **more: object) -> None:
         """Send the webhooks word about a grant, behind the back of the answer."""

@@ -1,63 +1,19 @@
-"""Webhooks of the simulator: handshake, signature, retries, and events that come twice, late or jumbled."""
+"""Webhooks of the simulator: the handshake, what can be changed, secrets that rotate, and trials."""
 
-import asyncio
-import gzip
-import hashlib
-import hmac
-import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
-from aiohttp import web
 
 from simulator import Running, start
-
-
-class Product:
-    """A product that listens: it keeps what it gets, and answers as it was told."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        self.answers: list[int] = []
-        self.echo = True
-
-    async def challenged(self, request: web.Request) -> web.Response:
-        value = request.query["challenge"]
-        return web.Response(text=value if self.echo else f'"{value}"')
-
-    async def told(self, request: web.Request) -> web.Response:
-        self.got.append(({k.lower(): v for k, v in request.headers.items()}, await request.read()))
-        return web.Response(status=self.answers.pop(0) if self.answers else 200)
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return [
-            json.loads(gzip.decompress(body) if "content-encoding" in headers else body) for headers, body in self.got
-        ]
-
-    @property
-    def kinds(self) -> list[str]:
-        return [event["type"] for event in self.events]
+from simulator.triggers import TRIED
+from tests.listening import Product, at, delivered, listening, signature
 
 
 @pytest.fixture
-async def product() -> Product:
-    return Product()
-
-
-@pytest.fixture
-async def hook_url(product: Product) -> AsyncIterator[str]:
-    # auto_decompress would undo the bytes that were signed
-    app = web.Application()
-    app.router.add_get("/hook", product.challenged)
-    app.router.add_post("/hook", product.told)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    await runner.cleanup()
+async def product() -> AsyncIterator[Product]:
+    async with listening() as product:
+        yield product
 
 
 @pytest.fixture
@@ -69,226 +25,192 @@ async def sim() -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, headers={"Authorization": "Bearer key"}) as client:
+    async with at(sim.url) as client:
         yield client
 
 
 @pytest.fixture
-async def grant(http: httpx.AsyncClient, hook_url: str) -> str:
+async def grant(http: httpx.AsyncClient, product: Product) -> str:
     """A grant of google, with the product listening under the secret `s3cret`."""
-    await http.post("/_sim/webhooks", json={"url": hook_url, "secret": "s3cret"})
+    await http.post("/_sim/webhooks", json={"url": product.url, "secret": "s3cret"})
     grant: str = (await http.post("/_sim/seed", json={"grants": 1})).json()["grants"][0]
     return grant
 
 
-async def delivered(http: httpx.AsyncClient) -> list[dict[str, Any]]:
-    """Wait until nothing is under way, and return the log of attempts."""
-    body = (await http.get("/_sim/deliveries", params={"wait": 4})).json()
-    assert body["pending"] == 0
-    log: list[dict[str, Any]] = body["deliveries"]
-    return log
+async def create(http: httpx.AsyncClient, product: Product, **more: object) -> httpx.Response:
+    wanted = {"webhook_url": product.url, "trigger_types": ["grant.expired"], **more}
+    return await http.post("/v3/webhooks", json=wanted)
 
 
-def signature(body: bytes) -> str:
-    return hmac.new(b"s3cret", body, hashlib.sha256).hexdigest()
-
-
-async def test_an_expiry_is_told_and_signed(http: httpx.AsyncClient, grant: str, product: Product) -> None:
-    answer = (await http.post(f"/_sim/grants/{grant}/expire")).json()
-    log = await delivered(http)
-
-    [(headers, body)] = product.got
-    event = json.loads(body)
-    assert headers["x-nylas-signature"] == signature(body)
-    assert event == answer["event"]
-    assert (event["type"], event["source"], event["webhook_delivery_attempt"]) == (
-        *("grant.expired", "/nylas/system", 1),
-    )
-    assert event["data"]["object"]["code"] == 25009
-    assert event["data"]["object"]["grant_updated_at"] == answer["grant"]["updated_at"]
-    assert answer["grant"]["grant_status"] == "invalid"
-    assert [(one["id"], one["attempt"], one["status"], one["grant_id"]) for one in log] == [
-        (answer["delivery_id"], 1, 200, grant)
-    ]
-
-
-async def test_a_compressed_delivery_is_signed_over_the_gzip(
-    http: httpx.AsyncClient, hook_url: str, product: Product
-) -> None:
-    hook = {"url": hook_url, "secret": "s3cret", "compressed": True, "trigger_types": ["grant.created"]}
-    await http.post("/_sim/webhooks", json=hook)
-
-    await http.post("/v3/connect/custom", json={"provider": "virtual-calendar", "settings": {"email": "r"}})
-    await delivered(http)
-
-    [(headers, body)] = product.got
-    assert headers["content-encoding"] == "gzip"
-    assert headers["x-nylas-signature"] == signature(body)
-    assert product.events[0]["data"]["object"]["email"] == "r"
-
-
-async def test_the_life_of_a_grant_is_told_in_order(http: httpx.AsyncClient, grant: str, product: Product) -> None:
-    login = {"provider": "imap", "settings": {"imap_username": "ada@example.com", "imap_password": "p"}}
-    made = (await http.post("/v3/connect/custom", json=login)).json()["data"]["id"]
-    await http.post("/v3/connect/custom", json=login)
-    await http.patch(f"/v3/grants/{made}", json={"scope": []})
-    await http.delete(f"/v3/grants/{made}")
-    await delivered(http)
-
-    about = [event["data"]["object"] for event in product.events]
-    assert product.kinds == ["grant.created", "grant.updated", "grant.updated", "grant.deleted"]
-    assert [one["code"] for one in about] == [25012, 25027, 25014, 25013]
-    assert [one.get("reauthentication_flag") for one in about] == [None, True, False, None]
-    assert {one["grant_id"] for one in about} == {made}
-
-
-async def test_a_hosted_sign_in_names_its_login(http: httpx.AsyncClient, grant: str, product: Product) -> None:
-    params = {"client_id": "app", "redirect_uri": "https://app/cb", "response_type": "code"}
-    back = await http.get("/v3/connect/auth", params=params)
-    code = httpx.URL(back.headers["location"]).params["code"]
-    body = {"grant_type": "authorization_code", "client_id": "app", "client_secret": "key", "code": code}
-    await http.post("/v3/connect/token", json={**body, "redirect_uri": "https://app/cb"})
-    await delivered(http)
-
-    assert product.events[0]["data"]["object"]["login_id"]
-
-
-async def test_a_503_is_tried_again_and_each_attempt_has_its_own_signature(
-    http: httpx.AsyncClient, grant: str, product: Product
-) -> None:
-    product.answers = [503, 429]
-
-    await http.post(f"/_sim/grants/{grant}/expire")
-    log = await delivered(http)
-
-    assert [(one["attempt"], one["status"]) for one in log] == [(1, 503), (2, 429), (3, 200)]
-    assert [event["webhook_delivery_attempt"] for event in product.events] == [1, 2, 3]
-    assert len({event["id"] for event in product.events}) == 1
-    assert all(headers["x-nylas-signature"] == signature(body) for headers, body in product.got)
-
-
-async def test_after_three_attempts_an_event_is_given_up(http: httpx.AsyncClient, grant: str, product: Product) -> None:
-    product.answers = [503] * 5
-
-    await http.post(f"/_sim/grants/{grant}/expire")
-
-    assert len(await delivered(http)) == 3
-
-
-@pytest.mark.parametrize("status", [500, 401, 204])
-async def test_other_failures_are_never_tried_again(
-    http: httpx.AsyncClient, grant: str, product: Product, status: int
-) -> None:
-    product.answers = [status]
-
-    await http.post(f"/_sim/grants/{grant}/expire")
-
-    assert [one["status"] for one in await delivered(http)] == [status]
-
-
-async def test_an_event_can_come_twice_late_or_not_at_all(
-    http: httpx.AsyncClient, grant: str, product: Product
-) -> None:
-    await http.post(f"/_sim/grants/{grant}/expire", json={"times": 2, "delay_ms": 30})
-    assert product.got == []
-    await delivered(http)
-    assert len(product.got) == 2
-    assert len({event["id"] for event in product.events}) == 1
-
-    await http.post(f"/_sim/grants/{grant}/expire", json={"send": False})
-    await delivered(http)
-    assert len(product.got) == 2
-
-
-async def test_an_event_held_back_comes_when_it_is_released(
-    http: httpx.AsyncClient, grant: str, product: Product
-) -> None:
-    held = (await http.post(f"/_sim/grants/{grant}/expire", json={"hold": True})).json()["delivery_id"]
-    await http.patch(f"/v3/grants/{grant}", json={"settings": {"refresh_token": "new"}})
-    assert (await http.get("/_sim/deliveries")).json()["held"] == [held]
-
-    await http.post(f"/_sim/deliveries/{held}/release")
-    await delivered(http)
-
-    assert product.kinds == ["grant.updated", "grant.expired"]
-    assert (await http.post(f"/_sim/deliveries/{held}/release")).status_code == 404
-
-
-async def test_any_event_can_be_told_of_several_grants_out_of_order(
-    http: httpx.AsyncClient, grant: str, product: Product
-) -> None:
-    wanted = {"type": ["grant.created", "grant.expired"], "grant_id": [grant, "unheard-of"]}
-    answer = await http.post("/_sim/events", json={**wanted, "order": "shuffled", "object": {"x": 1}})
-    await delivered(http)
-
-    sent = [event["id"] for event in product.events]
-    assert sorted(sent) == sorted(answer.json()["delivery_ids"])
-    assert sent != answer.json()["delivery_ids"]
-    assert {event["data"]["object"]["grant_id"] for event in product.events} == {grant, "unheard-of"}
-    assert (await http.get(f"/v3/grants/{grant}")).json()["data"]["grant_status"] == "valid"
-
-
-@pytest.mark.parametrize(("mode", "order"), [("drop", ""), ("double", "0011"), ("reorder", "10"), ("delay", "01")])
-async def test_deliveries_go_as_they_are_told_to(
-    http: httpx.AsyncClient, grant: str, product: Product, mode: str, order: str
-) -> None:
-    await http.post("/_sim/delivery", json={"mode": mode, "delay_ms": 30})
-
-    ids = [(await http.post(f"/_sim/grants/{grant}/expire")).json()["delivery_id"] for _ in range(2)]
-    log = await delivered(http)
-
-    assert "".join(str(ids.index(event["id"])) for event in product.events) == order
-    assert log if mode != "drop" else {one["outcome"] for one in log} == {"dropped"}
-
-
-async def test_a_webhook_must_give_the_challenge_back_exactly(
-    http: httpx.AsyncClient, hook_url: str, product: Product
-) -> None:
-    wanted = {"webhook_url": hook_url, "trigger_types": ["grant.expired"], "description": "d"}
-
-    made = await http.post("/v3/webhooks", json=wanted)
+async def test_a_webhook_must_give_the_challenge_back_exactly(http: httpx.AsyncClient, product: Product) -> None:
     product.echo = False
-    quoted = await http.post("/v3/webhooks", json=wanted)
-    absent = await http.post("/v3/webhooks", json={**wanted, "webhook_url": hook_url + "/no"})
+    quoted = await create(http, product)
+    absent = await create(http, product, webhook_url=product.url + "/no")
 
-    assert made.status_code == 200
-    assert made.json()["data"]["webhook_secret"]
     assert (quoted.status_code, quoted.json()["error"]["type"]) == (400, "70005")
-    assert absent.json()["error"]["message"] == "unable.verify.webhook_url : status is not ok, got 404"
-    assert len((await http.get("/v3/webhooks")).json()["data"]) == 1
+    assert absent.json()["error"] == {
+        "type": "70005",
+        "message": "unable.verify.webhook_url : status is not ok, got 404",
+    }
+    assert (await http.get("/v3/webhooks")).json()["data"] == []
+    assert product.challenges == 1  # nothing is tried a second time
+
+
+async def test_only_its_creation_shows_the_secret_of_a_webhook(http: httpx.AsyncClient, product: Product) -> None:
+    made = (await create(http, product, description="d", notification_email_addresses=["ops@example.com"])).json()
+    one = (await http.get(f"/v3/webhooks/{made['data']['id']}")).json()["data"]
+    listed = (await http.get("/v3/webhooks")).json()
+
+    secret = made["data"].pop("webhook_secret")
+    times = {name: one[name] for name in ("created_at", "updated_at", "status_updated_at")}
+    assert made["data"] | times == one
+    assert one == {
+        "id": one["id"],
+        "description": "d",
+        "trigger_types": ["grant.expired"],
+        "webhook_url": product.url,
+        "status": "active",
+        "notification_email_addresses": ["ops@example.com"],
+        "compressed_delivery": False,
+        **times,
+    }
+    assert listed == {"request_id": listed["request_id"], "data": [one]}
+    assert len(secret) > 20
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind"),
+    [
+        ({"webhook_url": ""}, "70001"),
+        ({"trigger_types": []}, "70001"),
+        ({"webhook_url": "ftp://product.example"}, "70005"),
+        ({"webhook_url": "https://mine.ngrok-free.app/hook"}, "70005"),
+        ({"webhook_url": 7}, "70005"),
+        ({"trigger_types": ["grant.revoked"]}, "invalid_request_error"),
+        ({"trigger_types": [{}]}, "invalid_request_error"),
+        ({"trigger_types": "grant.expired"}, "invalid_request_error"),
+        ({"compressed_delivery": "yes"}, "invalid_request_error"),
+        ({"notification_email_addresses": "ops@example.com"}, "invalid_request_error"),
+    ],
+)
+async def test_what_cannot_be_a_webhook_is_refused(
+    http: httpx.AsyncClient, product: Product, wrong: dict[str, object], kind: str
+) -> None:
+    refused = await create(http, product, **wrong)
+
+    assert (refused.status_code, refused.json()["error"]["type"]) == (400, kind)
+    assert product.challenges == 0
+
+
+async def test_each_webhook_needs_a_url_of_its_own(http: httpx.AsyncClient, product: Product) -> None:
+    await create(http, product)
+
+    assert (await create(http, product)).json()["error"]["type"] == "70005"
 
 
 async def test_a_webhook_is_read_paused_and_deleted(http: httpx.AsyncClient, grant: str) -> None:
     [hook] = (await http.get("/v3/webhooks")).json()["data"]
     path = f"/v3/webhooks/{hook['id']}"
 
-    assert "webhook_secret" not in hook
     assert (await http.put(path, json={"status": "pause"})).json()["data"]["status"] == "pause"
     await http.post(f"/_sim/grants/{grant}/expire")
     assert await delivered(http) == []
     assert (await http.put(path, json={"status": "active"})).json()["data"]["status"] == "active"
     assert (await http.delete(path)).json()["data"] == {"status": "success"}
-    missing = await http.get(path)
-    assert (missing.status_code, missing.json()["error"]["type"]) == (400, "70000")
+    assert await delivered(http) == []  # what it missed in the pause is not sent later
+    for missing in (await http.get(path), await http.put(path, json={}), await http.delete(path)):
+        assert missing.status_code == 400
+        assert missing.json()["error"] == {"type": "70000", "message": "destination.id.not.found : record not found"}
 
 
-async def test_the_secret_can_be_fixed_beforehand(hook_url: str) -> None:
+async def test_a_put_changes_what_is_named_and_proves_only_a_new_url(http: httpx.AsyncClient, product: Product) -> None:
+    made = (await create(http, product, description="d")).json()["data"]
+    path, challenges = f"/v3/webhooks/{made['id']}", product.challenges
+    changes = {"trigger_types": ["grant.created", "message.created"], "description": "", "compressed_delivery": True}
+
+    changed = (await http.put(path, json=changes)).json()["data"]
+
+    assert (changed["trigger_types"], changed["compressed_delivery"]) == (["grant.created", "message.created"], True)
+    assert (changed["description"], changed["webhook_url"]) == ("d", product.url)  # an empty field overwrites nothing
+    assert "webhook_secret" not in changed
+    assert product.challenges == challenges
+    assert (await http.put(path, json={"status": "failed"})).status_code == 400
+    product.echo = False
+    assert (await http.put(path, json={"webhook_url": product.url + "?2"})).json()["error"]["type"] == "70005"
+    assert (await http.get(path)).json()["data"]["webhook_url"] == product.url
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "rotate-secret/{}"), ("PUT", "{}/rotate-secret")])
+async def test_a_rotated_secret_signs_at_once(
+    http: httpx.AsyncClient, grant: str, product: Product, method: str, path: str
+) -> None:
+    [hook] = (await http.get("/v3/webhooks")).json()["data"]
+    product.answers = [503]
+    await http.post("/_sim/delivery", json={"retry_waits_ms": [100]})
+    await http.post(f"/_sim/grants/{grant}/expire")
+    await product.heard(1)  # still signed with the old one
+
+    rotated = (await http.request(method, f"/v3/webhooks/{path.format(hook['id'])}")).json()["data"]
+    await delivered(http)
+
+    new = rotated["webhook_secret"]
+    assert [headers["x-nylas-signature"] for headers, _ in product.got] == [
+        signature(product.got[0][1], "s3cret"),
+        signature(product.got[1][1], new),
+    ]
+    assert (rotated["id"], rotated["status"], "created_at" in rotated) == (hook["id"], "active", False)
+    assert "webhook_secret" not in (await http.get(f"/v3/webhooks/{hook['id']}")).json()["data"]
+
+
+async def test_the_secret_can_be_fixed_beforehand(product: Product) -> None:
     sim = await start(webhook_secret="known")
     try:
         async with httpx.AsyncClient(base_url=sim.url) as http:
-            made = await http.post("/_sim/webhooks", json={"url": hook_url})
+            made = await http.post("/_sim/webhooks", json={"url": product.url})
             assert made.json()["webhook_secret"] == "known"
     finally:
         await sim.stop()
 
 
-async def test_stopping_calls_back_what_waits_for_a_retry(http: httpx.AsyncClient, sim: Running) -> None:
-    await http.post("/_sim/webhooks", json={"url": "http://127.0.0.1:1/nobody"})
-    await http.post("/_sim/delivery", json={"retry_waits_ms": [60_000]})
-    [grant] = (await http.post("/_sim/seed", json={"grants": 1})).json()["grants"]
+async def test_a_mock_payload_shows_a_type_and_sends_nothing(
+    http: httpx.AsyncClient, grant: str, product: Product
+) -> None:
+    for kind in sorted(TRIED):
+        shown = (await http.post("/v3/webhooks/mock-payload", json={"trigger_type": kind})).json()["data"]
 
-    await http.post(f"/_sim/grants/{grant}/expire")
-    await asyncio.sleep(0.05)
+        assert shown["type"] == kind
+        assert shown["data"]["object"]["grant_id"]
+        assert ("grant_id" in shown["data"]) != kind.startswith("grant.")
+    assert product.got == []
 
-    [attempt] = (await http.get("/_sim/deliveries")).json()["deliveries"]
-    assert (attempt["status"], attempt["outcome"]) == (None, "no answer")
+
+async def test_a_test_event_is_sent_and_signed_with_the_secret_all_know(
+    http: httpx.AsyncClient, product: Product
+) -> None:
+    wanted = {"trigger_type": "grant.expired", "webhook_url": product.url}
+    product.answers = [200, 500]
+
+    taken = await http.post("/v3/webhooks/send-test-event", json=wanted)
+    lost = await http.post("/v3/webhooks/send-test-event", json=wanted)
+
+    assert [(answer.status_code, answer.json()["data"]) for answer in (taken, lost)] == [
+        (200, "success"),
+        (200, "failed"),
+    ]
+    assert product.kinds == ["grant.expired"] * 2
+    assert all(h["x-nylas-signature"] == signature(body, "mock-webhook-secret") for h, body in product.got)
+
+
+@pytest.mark.parametrize("path", ["mock-payload", "send-test-event"])
+@pytest.mark.parametrize("kind", [None, "grant.revoked", "grant.imap_sync_completed", ["grant.created"]])
+async def test_only_some_types_can_be_tried(http: httpx.AsyncClient, path: str, kind: object) -> None:
+    refused = await http.post(f"/v3/webhooks/{path}", json={"trigger_type": kind, "webhook_url": "http://a.example"})
+
+    assert refused.status_code == 400
+
+
+async def test_the_addresses_that_events_come_from_are_told(http: httpx.AsyncClient) -> None:
+    told = (await http.get("/v3/webhooks/ip-addresses")).json()["data"]
+
+    assert "127.0.0.1" in told["ip_addresses"]
+    assert isinstance(told["updated_at"], int)

@@ -1,18 +1,28 @@
 """The webhooks API: destinations, and the handshake that proves they listen."""
 
-from simulator.answers import Answer, Json, bad_request, data, refused
+from urllib.parse import urlsplit
+
+from simulator.answers import Answer, Json, RefusedError, bad_request, data, refused
 from simulator.asked import Asked, one_of
 from simulator.hooks import Hook
 from simulator.state import State
+from simulator.triggers import TRIGGERS
+
+# What the answer to a creation and to a rotation leaves out.
+NOT_YET = ("status_updated_at", "created_at", "updated_at")
 
 
 async def create_webhook(state: State, asked: Asked) -> Answer:
-    """Add a destination that passes the handshake; only this answer ever shows its secret."""
+    """Add a destination that passes the handshake; only this answer and a rotation ever show its secret."""
     sent = asked.body()
-    hook = new_hook(state, sent, sent.get("webhook_url"))
-    await _handshake(state, hook.url)
+    _check(sent)
+    for name in ("webhook_url", "trigger_types"):
+        if not sent.get(name):
+            raise refused(400, "70001", f"{name}.required")
+    await _handshake(state, sent["webhook_url"])
+    hook = new_hook(state, sent, sent["webhook_url"])
     state.deliveries.hooks[hook.id] = hook
-    return data(hook.view() | {"webhook_secret": hook.secret})
+    return data(_with_secret(hook, *NOT_YET))
 
 
 async def list_webhooks(state: State, asked: Asked) -> Answer:
@@ -28,19 +38,17 @@ async def get_webhook(state: State, asked: Asked) -> Answer:
 async def put_webhook(state: State, asked: Asked) -> Answer:
     """Change what is named, in spite of PUT; a hook that becomes active must pass the handshake again."""
     hook, sent = _hook(state, asked), asked.body()
-    url = sent.get("webhook_url", hook.url)
-    types = sent.get("trigger_types", hook.trigger_types)
-    status = one_of(sent.get("status", hook.status), "active", "pause")
-    if not isinstance(url, str) or not isinstance(types, list):
-        raise bad_request("webhook_url must be a string and trigger_types a list")
+    _check(sent)
+    url = sent.get("webhook_url") or hook.url
+    status = one_of(sent["status"], "active", "pause") if sent.get("status") else hook.status
     if status == "active" and (hook.status != "active" or url != hook.url):
-        await _handshake(state, url)
-    now = state.now()
-    if status != hook.status:
-        hook.status, hook.status_updated_at = status, now
-    hook.url, hook.trigger_types, hook.updated_at = url, types, now
-    hook.description = str(sent.get("description", hook.description))
-    hook.compressed = bool(sent.get("compressed_delivery", hook.compressed))
+        await _handshake(state, url, besides=hook)
+    hook.become(status, state.now())
+    hook.url, hook.updated_at = url, state.now()
+    hook.trigger_types = sent.get("trigger_types") or hook.trigger_types
+    hook.description = sent.get("description") or hook.description
+    hook.notify = sent.get("notification_email_addresses") or hook.notify
+    hook.compressed = sent.get("compressed_delivery", hook.compressed)
     return data(hook.view())
 
 
@@ -48,6 +56,13 @@ async def delete_webhook(state: State, asked: Asked) -> Answer:
     """Remove one."""
     del state.deliveries.hooks[_hook(state, asked).id]
     return data({"status": "success"})
+
+
+async def rotate_secret(state: State, asked: Asked) -> Answer:
+    """Give a new secret; what is sent from now on is signed with it, retries of older events too."""
+    hook = _hook(state, asked)
+    hook.secret, hook.updated_at = state.token(), state.now()
+    return data(_with_secret(hook, "compressed_delivery", *NOT_YET))
 
 
 def new_hook(state: State, sent: Json, url: object) -> Hook:
@@ -64,14 +79,48 @@ def new_hook(state: State, sent: Json, url: object) -> Hook:
         trigger_types=types,
         created_at=state.now(),
         compressed=bool(sent.get("compressed_delivery", sent.get("compressed", False))),
-        description=str(sent.get("description", "")),
+        description=str(sent.get("description") or ""),
         notify=sent.get("notification_email_addresses") or [],
     )
 
 
-async def _handshake(state: State, url: str) -> None:
-    if wrong := await state.deliveries.challenge(url):
-        raise refused(400, "70005", f"unable.verify.webhook_url : {wrong}")
+def refused_url(wrong: str) -> RefusedError:
+    """Refuse a URL that did not prove itself."""
+    return refused(400, "70005", f"unable.verify.webhook_url : {wrong}")
+
+
+def check_url(url: object) -> str:
+    """Return a URL that a webhook can have, or refuse. Plain http is taken too: this is a simulator."""
+    parts = urlsplit(url) if isinstance(url, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise refused_url("it must be an http or https URL")
+    if "ngrok" in parts.hostname:
+        raise refused_url("ngrok is blocked")
+    return parts.geturl()
+
+
+def _check(sent: Json) -> None:
+    """Refuse fields of a wrong type, and trigger types that do not exist."""
+    kinds = {"description": str, "trigger_types": list, "notification_email_addresses": list}
+    for name, kind in (kinds | {"compressed_delivery": bool}).items():
+        if sent.get(name) is not None and not isinstance(sent[name], kind):
+            raise bad_request(f"{name} has a wrong type")
+    if unknown := [str(kind) for kind in sent.get("trigger_types") or () if str(kind) not in TRIGGERS]:
+        raise bad_request(f"unknown trigger_types: {', '.join(unknown)}")
+
+
+async def _handshake(state: State, url: object, besides: Hook | None = None) -> None:
+    """Let the URL prove itself; each webhook needs one of its own."""
+    url = check_url(url)
+    if any(hook.url == url and hook is not besides for hook in state.deliveries.hooks.values()):
+        raise refused_url("another webhook has this URL")
+    if wrong := await state.deliveries.courier.challenge(url):
+        raise refused_url(wrong)
+
+
+def _with_secret(hook: Hook, *left_out: str) -> Json:
+    shown = hook.view() | {"webhook_secret": hook.secret}
+    return {name: value for name, value in shown.items() if name not in left_out}
 
 
 def _hook(state: State, asked: Asked) -> Hook:

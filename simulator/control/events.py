@@ -4,9 +4,10 @@ from simulator.answers import Answer, Json, bad_request, refused
 from simulator.api.webhooks import new_hook
 from simulator.asked import Asked, one_of
 from simulator.books import Grant
-from simulator.deliveries import MODES, out_of_order
-from simulator.events import CODES, Event
+from simulator.deliveries import MODES, NYLAS_WAITS, out_of_order
+from simulator.events import Event
 from simulator.state import State
+from simulator.triggers import CODES
 
 
 async def expire(state: State, asked: Asked) -> Answer:
@@ -65,16 +66,27 @@ async def release(state: State, asked: Asked) -> Answer:
 
 
 async def set_delivery(state: State, asked: Asked) -> Answer:
-    """Set how further events go; what is not named returns to its default."""
+    """Set how further events go; what is not named returns to its default, but for the waits.
+
+    The waits before a retry are given one by one, or by a `time_scale`: 1 waits as long as Nylas, 0.01 a
+    hundredth of that. `retry_to_all` sends each retry to all webhooks of its type, as Nylas does.
+    """
     sent, post = asked.body(), state.deliveries
-    waits = sent.get("retry_waits_ms")
+    waits, scale = sent.get("retry_waits_ms"), sent.get("time_scale")
+    if not isinstance(scale, int | float | None) or (scale is not None and scale < 0):
+        raise bad_request("time_scale must be a number, 0 or above")
     if not isinstance(waits, list | None):
         raise bad_request("retry_waits_ms must be a list of numbers")
     post.mode = one_of(sent.get("mode", "normal"), *MODES)
     post.delay = _number(sent, "delay_ms", 0) / 1000
     post.parallel = max(1, _number(sent, "parallel", 1))
-    post.waits = post.waits if waits is None else tuple(wait / 1000 for wait in waits)
-    return Answer({"mode": post.mode, "delay_ms": post.delay * 1000, "parallel": post.parallel}, flat=True)
+    post.retry_to_all = bool(sent.get("retry_to_all", False))
+    if waits is not None:
+        post.waits = tuple(wait / 1000 for wait in waits)
+    elif scale is not None:
+        post.waits = tuple(wait * scale for wait in NYLAS_WAITS)
+    shown = {"mode": post.mode, "delay_ms": post.delay * 1000, "parallel": post.parallel}
+    return Answer(shown | {"retry_waits_s": post.waits, "retry_to_all": post.retry_to_all}, flat=True)
 
 
 async def add_webhook(state: State, asked: Asked) -> Answer:
