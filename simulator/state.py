@@ -12,6 +12,7 @@ from simulator.events import Event, about_grant, source_of
 from simulator.faults import Faults
 from simulator.ids import Ids
 from simulator.logins import Logins
+from simulator.missed import Missed
 
 APPLICATION_ID = "7c1f0b52-3a94-4f0e-9d6b-5e2a8c41d703"
 
@@ -34,6 +35,7 @@ class State:
     logins: Logins
     faults: Faults
     calls: Calls
+    missed: Missed
     broken_credentials: set[str]
     clock: Clock
     ids: Ids
@@ -57,6 +59,7 @@ class State:
         self.logins = Logins()
         self.faults = Faults()
         self.calls = Calls()
+        self.missed = Missed()
         self.broken_credentials = set()
         self.deliveries.reset(self.clock)
 
@@ -96,8 +99,19 @@ class State:
         return Event(self.ids.short_id(), kind, self.now(), self.application_id, about, source_of(kind, provider))
 
     def tell(self, kind: str, grant: Grant, **more: object) -> None:
-        """Send the webhooks word about a grant, behind the back of the answer."""
+        """Send the webhooks word about a grant, behind the back of the answer.
+
+        A grant that is valid again gets what it missed, right after.
+        """
         self.deliveries.send(self.event(kind, grant, **more))
+        match kind:
+            case "grant.expired":
+                self.missed.stopped(grant.id, self.now())
+            case "grant.deleted":
+                self.missed.forget(grant.id)
+            case "grant.updated" if grant.grant_status == "valid":
+                for event in self.missed.resumed(grant.id, self.now()):
+                    self.deliveries.send(event)
 
     def tell_signed_in(self, grant: Grant, *, new: bool, **more: object) -> None:
         """Send word that a user signed in: the first time, or again."""

@@ -71,7 +71,7 @@ _TOLD_OF_SENDING: dict[str, Json] = {
 }
 
 
-def mail(mail_id: str, grant_id: str, moment: int) -> Json:
+def letter(mail_id: str, grant_id: str, moment: int) -> Json:
     """Return a small mail, as `message.created` tells it."""
     return {
         "id": mail_id,
@@ -99,7 +99,7 @@ def example(kind: str) -> Json:
     if kind in _TOLD_OF_SENDING:
         return {"grant_id": GRANT, **_TOLD_OF_SENDING[kind]}
     if family == "message":
-        told = mail("message-1", GRANT, MOMENT)
+        told = letter("message-1", GRANT, MOMENT)
         left_out = ("body", "snippet", "attachments") if what.endswith("truncated") else ()
         return {name: value for name, value in told.items() if name not in left_out}
     about: Json = {"id": f"{family}-1", "object": family, "grant_id": GRANT}

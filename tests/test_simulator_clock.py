@@ -8,6 +8,7 @@ import pytest
 
 from simulator import Running, start
 from simulator.health import Health
+from simulator.triggers import CODES
 from tests.listening import Product, at, delivered, listening
 
 
@@ -32,8 +33,8 @@ async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def grant(http: httpx.AsyncClient, product: Product) -> str:
-    """A grant of google, with the product listening under the secret `s3cret`."""
-    await http.post("/_sim/webhooks", json={"url": product.url, "secret": "s3cret"})
+    """A grant of google, with the product listening to all about it, mails too."""
+    await http.post("/_sim/webhooks", json={"url": product.url, "trigger_types": [*CODES, "message.created"]})
     grant: str = (await http.post("/_sim/seed", json={"grants": 1})).json()["grants"][0]
     return grant
 
@@ -150,3 +151,83 @@ def test_five_good_answers_in_a_hundred_keep_a_destination_active() -> None:
         status = health.after(status, good=minute % 16 == 15, now=60.0 * minute)
 
     assert status == "active"
+
+
+async def reauthenticate(http: httpx.AsyncClient) -> None:
+    settings = {"refresh_token": "fresh:user000001@example.com"}
+    answer = await http.post("/v3/connect/custom", json={"provider": "google", "settings": settings})
+    assert answer.status_code == 201, answer.text
+
+
+async def mails(http: httpx.AsyncClient, grant: str, count: int) -> None:
+    answer = await http.post(f"/_sim/grants/{grant}/mail", json={"count": count})
+    assert answer.status_code == 200, answer.text
+
+
+async def test_each_mail_is_told(http: httpx.AsyncClient, grant: str, product: Product) -> None:
+    await mails(http, grant, 2)
+    await delivered(http)
+
+    first, second = product.events
+    assert (first["type"], first["source"]) == ("message.created", "/google/emails/realtime")
+    assert first["data"]["grant_id"] == first["data"]["object"]["grant_id"] == grant
+    assert first["data"]["object"]["id"] != second["data"]["object"]["id"]
+
+
+async def test_within_72_hours_what_was_missed_comes_in_a_burst_after_the_sign_in(
+    http: httpx.AsyncClient, grant: str, product: Product
+) -> None:
+    await http.post(f"/_sim/grants/{grant}/expire")
+    await delivered(http)
+    await mails(http, grant, 3)
+    await http.post("/_sim/clock", json={"forward_s": 71 * 3600})
+    assert (await delivered(http))[-1]["type"] == "grant.expired"  # an invalid grant tells nothing
+    assert (await http.get(f"/_sim/grants/{grant}")).json()["missed"] == 3
+
+    await reauthenticate(http)
+    await delivered(http)
+
+    assert sorted(product.kinds) == ["grant.expired", "grant.updated", *["message.created"] * 3]
+    seen = (await http.get(f"/_sim/grants/{grant}")).json()
+    assert (seen["missed"], seen["lost"], seen["invalid_since"]) == (0, 0, None)
+    await mails(http, grant, 1)
+    await delivered(http)
+    assert product.kinds.count("message.created") == 4
+
+
+async def test_after_72_hours_what_was_missed_is_lost(http: httpx.AsyncClient, grant: str, product: Product) -> None:
+    await http.post(f"/_sim/grants/{grant}/expire")
+    await http.post("/_sim/clock", json={"forward_s": 71 * 3600})
+    await mails(http, grant, 3)
+    await http.post(f"/_sim/grants/{grant}/expire")  # a second expiry starts no new 72 hours
+    await http.post("/_sim/clock", json={"forward_s": 2 * 3600})
+
+    await reauthenticate(http)
+    await delivered(http)
+
+    assert "message.created" not in product.kinds
+    seen = (await http.get(f"/_sim/grants/{grant}")).json()
+    assert (seen["missed"], seen["lost"]) == (0, 3)
+
+
+async def test_a_grant_repaired_by_patch_gets_what_it_missed(
+    http: httpx.AsyncClient, grant: str, product: Product
+) -> None:
+    await http.post(f"/_sim/grants/{grant}/expire", json={"hold": True})
+    await mails(http, grant, 1)
+
+    await http.patch(f"/v3/grants/{grant}", json={"scope": ["openid"]})
+    assert (await http.get(f"/_sim/grants/{grant}")).json()["missed"] == 1  # that repairs nothing
+    await http.patch(f"/v3/grants/{grant}", json={"settings": {"refresh_token": "new"}})
+    await delivered(http)
+
+    assert product.kinds.count("message.created") == 1
+
+
+async def test_a_deleted_grant_gets_no_mail_any_more(http: httpx.AsyncClient, grant: str, product: Product) -> None:
+    await http.post(f"/_sim/grants/{grant}/expire")
+    await mails(http, grant, 2)
+    await http.delete(f"/v3/grants/{grant}")
+
+    assert (await http.post(f"/_sim/grants/{grant}/mail", json={})).status_code == 404
+    assert (await http.get(f"/_sim/grants/{grant}")).status_code == 404

@@ -7,13 +7,16 @@ from simulator.books import Grant
 from simulator.deliveries import MODES, NYLAS_WAITS, out_of_order
 from simulator.events import Event
 from simulator.state import State
-from simulator.triggers import CODES
+from simulator.triggers import CODES, letter
+
+MOST_MAILS = 10_000
 
 
 async def expire(state: State, asked: Asked) -> Answer:
     """Make a grant invalid and tell it: once, twice, later, or not before it is released."""
     grant, sent = _grant(state, asked), asked.body()
     grant.grant_status = "invalid"
+    state.missed.stopped(grant.id, state.now())
     told = state.event("grant.expired", grant)
     if sent.get("hold"):
         state.deliveries.hold(told)
@@ -27,6 +30,36 @@ async def block(state: State, asked: Asked) -> Answer:
     grant = _grant(state, asked)
     grant.blocked = bool(asked.body().get("blocked", True))
     return Answer({"grant": grant.view()}, flat=True)
+
+
+async def show_grant(state: State, asked: Asked) -> Answer:
+    """Return a grant, and what it missed: `missed` may still come, `lost` never will."""
+    grant, missed = _grant(state, asked), state.missed
+    return Answer(
+        {
+            "grant": grant.view(),
+            "invalid_since": missed.since.get(grant.id),
+            "missed": len(missed.kept.get(grant.id, ())),
+            "lost": missed.lost[grant.id],
+        },
+        flat=True,
+    )
+
+
+async def mail(state: State, asked: Asked) -> Answer:
+    """Let mails arrive, each with its `message.created`; those of an invalid grant are kept back."""
+    grant, count = _grant(state, asked), _number(asked.body(), "count", 1)
+    if count > MOST_MAILS:
+        raise bad_request(f"count must not be above {MOST_MAILS}")
+    now = state.now()
+    letters = [letter(state.new_id(), grant.id, now) for _ in range(count)]
+    events = [state.event_about("message.created", one, provider=grant.provider) for one in letters]
+    if grant.grant_status == "valid":
+        for event in events:
+            state.deliveries.send(event)
+    else:
+        state.missed.keep(grant.id, events, now)
+    return Answer({"delivery_ids": [event.id for event in events], "sent": grant.grant_status == "valid"}, flat=True)
 
 
 async def tell(state: State, asked: Asked) -> Answer:

@@ -18,6 +18,8 @@ CONTROL: list[tuple[str, str, Handler]] = [
     ("DELETE", "/_sim/faults", world.delete_faults),
     ("GET", "/_sim/calls", world.list_calls),
     ("DELETE", "/_sim/calls", world.delete_calls),
+    ("GET", "/_sim/grants/{id}", events.show_grant),
+    ("POST", "/_sim/grants/{id}/mail", events.mail),
     ("POST", "/_sim/grants/{id}/expire", events.expire),
     ("POST", "/_sim/grants/{id}/block", events.block),
     ("POST", "/_sim/events", events.tell),
