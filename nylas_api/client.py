@@ -1,6 +1,7 @@
 """A client for the authentication API of Nylas v3, all of it."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -36,8 +37,9 @@ class NylasClient:
     A call is bounded by `deadline`, from connecting to the last byte, with at most `attempts` and the
     waits between them; waiting for the budget or for a place among `in_flight` doesn't count. It is
     repeated only where that is safe. Of an answer at most `max_bytes` are read, counted after
-    decompression. `key_heard` is told when Nylas refuses the API key, and with None when it takes it
-    again. The client doesn't own `http` and doesn't close it.
+    decompression. `chance` draws 0 ≤ x < 1 for the jitter of the waits. `key_heard` is told when Nylas
+    refuses the API key, and with None when it takes it again. The client doesn't own `http` and
+    doesn't close it.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class NylasClient:
         max_bytes: int = 4 * 1024 * 1024,
         connectors_path: str = CONNECTORS_PATH,
         now: Callable[[], datetime] = _utc_now,
+        chance: Callable[[], float] = random.random,
         key_heard: Callable[[KeyRejected | None], None] = _say_nothing,
     ) -> None:
         """Refuse, by ValueError, a key or an address that can't be one."""
@@ -67,6 +70,7 @@ class NylasClient:
             deadline=deadline.total_seconds(),
             attempts=attempts,
             now=now,
+            chance=chance,
             key_heard=key_heard,
         )
         self.auth = Auth(conversation, client_id=client_id)

@@ -1,7 +1,6 @@
 """The conversation with Nylas: each request within its budget and deadline, repeated where that is safe."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -40,8 +39,8 @@ class Conversation:
     deadline: float
     attempts: int
     now: Callable[[], datetime]
+    chance: Callable[[], float]
     key_heard: Callable[[KeyRejected | None], None]
-    chance: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
         """Refuse a key that can't be one, without showing it."""

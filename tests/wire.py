@@ -64,11 +64,11 @@ class Wire:
 
 @asynccontextmanager
 async def nylas(*replies: Reply, **options: object) -> AsyncIterator[tuple[NylasClient, Wire]]:
-    wire = Wire(replies)
+    wire = options.pop("wire", None) or Wire(replies)
     server = await asyncio.start_server(wire.talk, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    http = open_http(connections=10)
-    settings = {"deadline": timedelta(seconds=5), "now": lambda: NOW, "attempts": 1, **options}
+    http = open_http(connections=20)
+    settings = {"deadline": timedelta(seconds=5), "now": lambda: NOW, "attempts": 1, "chance": lambda: 0.05, **options}
     try:
         yield (
             NylasClient(api_uri=f"http://127.0.0.1:{port}/", api_key=KEY, client_id="app", http=http, **settings),

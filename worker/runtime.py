@@ -6,17 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+import structlog
 from redis.asyncio import Redis
 
 from models import Application
 from models.database import Database
 from models.sealing import Keyring
-from nylas_api import HttpClient, NylasClient, open_http
+from nylas_api import HttpClient, KeyRejected, NylasClient, open_http
 from tasks.clock import system_clock
 from tasks.context import Context
 from worker.applications import ensure_application
 from worker.budget import SharedBudget
 from worker.settings import Settings
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ async def open_runtime(
         http=http,
         budget=SharedBudget(redis, application=application.client_id, rate=settings.nylas_rate),
         in_flight=asyncio.Semaphore(calls_in_flight),
+        connectors_path=settings.nylas_connectors_path,
         now=system_clock,
+        key_heard=_key_heard,
     )
     context = Context(
         application_id=application.id,
@@ -74,6 +79,14 @@ async def open_runtime(
         chance=random.random,
     )
     return Runtime(settings, context, application, http, redis)
+
+
+def _key_heard(refused: KeyRejected | None) -> None:
+    """Alert whoever reads the log: until somebody mends the key, all work that needs Nylas waits."""
+    if refused:
+        log.error("nylas.key_refused", told=str(refused), request_id=refused.request_id, then="evergrant doctor")
+    else:
+        log.warning("nylas.key_taken_again")
 
 
 _opening: Callable[[], "asyncio.Task[Runtime]"] | None = None

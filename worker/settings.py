@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.database import UnsupportedDatabase, async_url
+from nylas_api import CONNECTORS_PATH
 
 PREFIX = "EVERGRANT_"
 
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     nylas_webhook_secret: SecretStr | None = None
     nylas_api_uri: str = "https://api.us.nylas.com"
     nylas_rate: Annotated[float, Field(ge=0)] = 50.0
+    nylas_connectors_path: Annotated[str, Field(pattern=r"^(/[a-z0-9-]+)+$")] = CONNECTORS_PATH
     public_url: str
     data_dir: Path = Path("./evergrant-data")
     database_url: Annotated[str, Field(repr=False)] = ""  # it may hold a password
