@@ -2,4 +2,6 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.conformance.python_auth", "tests.conformance.python_admin")
+STEPS = ("client_auth", "client_admin", "python_auth", "python_admin")
+
+pytest.register_assert_rewrite(*(f"tests.conformance.{name}" for name in STEPS))

@@ -5,9 +5,16 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 
 from simulator import start
-from tests.conformance import node_sdk, python_admin, python_auth, python_sdk
+from tests.conformance import client_admin, client_auth, node_sdk, our_client, python_admin, python_auth, python_sdk
 from tests.conformance.recorder import Recorder
 from tests.conformance.tour import API_KEY, CLIENT_ID, Tour
+
+
+@cache
+def client_tour() -> Tour:
+    """Run our own client, once for this process."""
+    steps = [*client_auth.STEPS, *client_admin.STEPS]
+    return asyncio.run(_recorded(lambda url: our_client.run(url, steps)))
 
 
 @cache
