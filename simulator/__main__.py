@@ -2,6 +2,7 @@
 
 import argparse
 
+from simulator.connectors import READY_MADE
 from simulator.serve import serve
 
 
@@ -15,6 +16,9 @@ def main() -> None:
     parser.add_argument("--client-id", help="take only this client id (default: any)")
     parser.add_argument("--webhook-secret", help="give every webhook this secret (default: a fresh one each)")
     parser.add_argument("--seed", type=int, help="the same seed and the same calls give the same ids")
+    parser.add_argument("--rate", type=int, help="calls a second that each group of the API takes, 50 at Nylas")
+    bare = parser.add_argument("--bare", action="store_const", const=(), dest="connectors", default=READY_MADE)
+    bare.help = "start without connectors, as a fresh application at Nylas (default: one for each provider)"
     serve(**vars(parser.parse_args()))
 
 

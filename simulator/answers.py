@@ -70,9 +70,9 @@ def bad_request(message: str) -> RefusedError:
     return refused(400, "invalid_request_error", message)
 
 
-def refused_by_provider() -> RefusedError:
+def refused_by_provider(error: str = "invalid_grant", words: str = "Bad Request") -> RefusedError:
     """Refuse because Google, Microsoft … did: the token was revoked, or the app's own credential is dead."""
-    upstream = {"error": "invalid_grant", "provider_error": "Bad Request"}
+    upstream = {"error": error, "provider_error": words}
     return refused(400, "bad_request", "Bad request", provider_error=upstream)
 
 

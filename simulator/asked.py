@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from simulator.state import State
 
 FORM = "application/x-www-form-urlencoded"
+MOST = 200
 
 Handler: TypeAlias = "Callable[[State, Asked], Awaitable[Answer]]"
 
@@ -35,6 +36,17 @@ class Asked:
         """The id in the path, in whichever form it was given."""
         return self.request.match_info.get("ref", "")
 
+    @property
+    def provider(self) -> str:
+        """The provider in the path, which is a connector's key."""
+        return self.request.match_info.get("provider", "")
+
+    @property
+    def bearer(self) -> str:
+        """The key or token that the caller shows, or nothing."""
+        scheme, _, key = self.request.headers.get("Authorization", "").partition(" ")
+        return key.strip() if scheme.lower() == "bearer" else ""
+
     def body(self) -> Json:
         """Return the body, or refuse."""
         if self.sent is None:
@@ -47,6 +59,20 @@ class Asked:
         if not (text.isascii() and text.isdigit()):
             raise bad_request(f"{name} must be a whole number")
         return int(text)
+
+    def page(self) -> tuple[int, int]:
+        """Return limit and offset of a list, or refuse."""
+        limit = self.whole("limit", 10)
+        if not 1 <= limit <= MOST:
+            raise bad_request(f"limit must be between 1 and {MOST}")
+        return limit, self.whole("offset", 0)
+
+    def flag(self, name: str) -> bool:
+        """Return a parameter of the query that is true or false, and false if it is not there; or refuse.
+
+        Nylas' Python SDK writes it as Python does: `True`.
+        """
+        return one_of(self.query.get(name, "false").lower(), "false", "true") == "true"
 
     def choice(self, name: str, *choices: str) -> str:
         """Return a parameter of the query that must be one of these; the first is the default."""

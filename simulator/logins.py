@@ -1,25 +1,39 @@
 """The logins under way: from the visit of the browser to the one-time code, and the code's one use."""
 
-import secrets
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
-from uuid import uuid4
+
+from simulator.answers import ERRORS_PAGE
+from simulator.clock import Clock
+from simulator.ids import Ids
+
+CODE_LIVES_S = 600
+"""Nylas does not say how long an unused code works; OAuth (RFC 6749, 4.1.2) says ten minutes at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One visit to `/v3/connect/auth`, and all that the exchange will have to match."""
+    """One visit to `/v3/connect/auth`, and all that the exchange will have to match.
+
+    `providers` are those the user may choose from, `known_as` is the address of the grant that the hint
+    named: with one, this is a re-authentication. With `for_admin` it ends in a consent and no grant.
+    """
 
     id: str
     client_id: str
     redirect_uri: str
     provider: str
+    providers: tuple[str, ...]
     email: str
-    scope: list[str] | None
+    known_as: str | None
+    scope: list[str]
     state: str | None
     offline: bool
     challenge: str | None
     challenge_method: str
+    credential_id: str | None
+    smtp: bool
+    for_admin: bool
     ip: str | None
     user_agent: str | None
 
@@ -30,41 +44,37 @@ class Login:
         joint = "&" if "?" in self.redirect_uri else "?"
         return f"{self.redirect_uri}{joint}{urlencode(params, quote_via=quote)}"
 
+    def denied(self) -> str:
+        """Return the way back of a user who said no."""
+        return self.back(error="access_denied", error_description="The user denied the request")
+
+    def failed(self, error: str, description: str) -> str:
+        """Return the way back from a login that could not end well."""
+        return self.back(error=error, error_code="400", error_description=description, error_uri=ERRORS_PAGE)
+
 
 class Logins:
     """Logins that wait for consent, codes that wait for their exchange, and how users behave."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock, ids: Ids) -> None:
+        self._clock, self._ids = clock, ids
         self.consent = "auto"
-        self.callback_uris: set[str] = set()
         self.asked: dict[str, Login] = {}
-        self.codes: dict[str, Login] = {}
-        self.refresh_tokens: dict[str, str] = {}
+        self._codes: dict[str, tuple[Login, int]] = {}
         self._guests = 0
-
-    def new_id(self) -> str:
-        """Return the id of a login, which `grant.created` will name."""
-        return str(uuid4())
 
     def guest(self) -> str:
         """Return the address of a user nobody has seen: the same ones in the same order after each reset."""
         self._guests += 1
         return f"guest{self._guests:04}@example.com"
 
-    def allows(self, redirect_uri: str) -> bool:
-        """Tell whether a callback is registered, byte for byte; with none registered, all are."""
-        return not self.callback_uris or redirect_uri in self.callback_uris
-
-    def allowed(self, login: Login) -> str:
-        """Give the user's consent: return the way back, with a code that works once."""
-        code = secrets.token_urlsafe(32)
-        self.codes[code] = login
-        return login.back(code=code)
-
-    def denied(self, login: Login) -> str:
-        """Refuse consent: return the way back, with the error."""
-        return login.back(error="access_denied", error_description="The user denied the request")
+    def code_for(self, login: Login) -> str:
+        """Return a new code that works once, and not for ever."""
+        code = self._ids.token()
+        self._codes[code] = login, self._clock.now() + CODE_LIVES_S
+        return code
 
     def spend(self, code: str) -> Login | None:
         """Take the login a code stands for. The code is gone, however the exchange ends."""
-        return self.codes.pop(code, None)
+        login, until = self._codes.pop(code, (None, 0))
+        return login if until > self._clock.now() else None

@@ -15,6 +15,7 @@ SCOPES = {
     "yahoo": ["email", "profile", "mail-w"],
     "ews": ["ews.messages", "ews.calendars", "ews.contacts"],
 }
+KNOWN_BY_ALIAS = ("google", "microsoft")
 
 NAMED_BY = ("email_address", "email", "imap_username", "username")
 
@@ -48,3 +49,21 @@ def email_in(settings: Json) -> str | None:
 def name_of(email: str) -> str:
     """Return a name that fits the address: `ada.byron@…` is Ada Byron."""
     return email.partition("@")[0].replace(".", " ").replace("-", " ").title()
+
+
+def provider_user_id_of(email: str) -> str:
+    """Return the id the provider has for this user."""
+    return str(int(hashlib.sha256(email.lower().encode()).hexdigest()[:17], 16)).zfill(21)
+
+
+def aliases_of(email: str) -> list[str]:
+    """Return the other addresses of a mailbox: made up, like its owner."""
+    local, _, domain = email.partition("@")
+    return [f"{local}.alias@{domain}", f"{local[:1]}.alias@{domain}"] if domain else []
+
+
+def mailbox_of(email: str, *, smtp: bool) -> Json:
+    """Return the settings an IMAP login page finds out; `smtp` if sending mail is part of it."""
+    domain = email.rpartition("@")[2]
+    found: Json = {"imap_username": email, "imap_host": f"imap.{domain}", "imap_port": 993}
+    return found | ({"smtp_host": f"smtp.{domain}", "smtp_port": 465} if smtp else {})

@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from simulator.app import application
+from simulator.connectors import READY_MADE
 from simulator.courier import Courier
 from simulator.deliveries import Deliveries
 from simulator.state import Options, State
@@ -46,15 +47,18 @@ async def start(
     client_id: str | None = None,
     webhook_secret: str | None = None,
     seed: int | None = None,
+    rate: int | None = None,
+    connectors: Sequence[str] = READY_MADE,
     retry_waits: Sequence[float] = (1.0, 3.0),
 ) -> Running:
     """Start on the running loop; port 0 picks a free one.
 
     `retry_waits` are the seconds before the second and third delivery of an event, which at Nylas are
-    minutes.
+    minutes. `rate` is how many calls a second each group of the API takes, 50 at Nylas.
+    `connectors` are the providers that have a ready one; with none it is as a fresh application at Nylas.
     """
     deliveries = Deliveries(Courier(aiohttp.ClientSession()), retry_waits)
-    state = State(Options(latency_ms, api_key, client_id, webhook_secret, seed), deliveries)
+    state = State(Options(latency_ms, api_key, client_id, webhook_secret, seed, rate, tuple(connectors)), deliveries)
     runner = web.AppRunner(application(state), access_log=None, shutdown_timeout=PATIENCE)
     try:
         await runner.setup()
@@ -75,6 +79,8 @@ def serve(
     client_id: str | None = None,
     webhook_secret: str | None = None,
     seed: int | None = None,
+    rate: int | None = None,
+    connectors: Sequence[str] = READY_MADE,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
 
@@ -87,6 +93,8 @@ def serve(
             client_id=client_id,
             webhook_secret=webhook_secret,
             seed=seed,
+            rate=rate,
+            connectors=connectors,
         )
         told = asyncio.Event()
         for sign in (signal.SIGTERM, signal.SIGINT):

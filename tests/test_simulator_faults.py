@@ -73,10 +73,10 @@ async def test_a_fault_strikes_only_its_method_and_path_and_counts_down(http: ht
 
 
 async def test_even_a_path_that_is_not_simulated_can_fail(http: httpx.AsyncClient) -> None:
-    await fail(http, "/v3/connectors", status=200, body={"data": []})
+    await fail(http, "/v3/calendars", status=200, body={"data": []})
 
-    assert (await http.get("/v3/connectors")).json() == {"data": []}
-    assert (await http.get("/v3/connectors")).status_code == 404
+    assert (await http.get("/v3/calendars")).json() == {"data": []}
+    assert (await http.get("/v3/calendars")).status_code == 404
 
 
 async def test_a_delay_alone_is_only_slow(http: httpx.AsyncClient) -> None:

@@ -3,69 +3,63 @@
 from dataclasses import replace
 
 from simulator.answers import Answer, bad_request, redirect, refused
+from simulator.api.authorization import login_of
 from simulator.asked import Asked, one_of
 from simulator.consent_page import consent_page
 from simulator.logins import Login
 from simulator.state import State
 
-PROVIDERS = ("google", "microsoft", "imap", "icloud", "yahoo", "ews", "zoom")
+OTHER_EMAIL = "Email addresses did not match during re-authentication."
+FEWER_SCOPES = (
+    "Some requested scopes were not included in the completed hosted auth, resulting in denied authentication."
+)
 
 
 async def authorize(state: State, asked: Asked) -> Answer:
     """Send the browser back with a code, show the consent page, or say no: as `/_sim/consent` has it."""
-    login = _login(state, asked)
+    login = login_of(state, asked)
     match state.logins.consent:
         case "page":
             state.logins.asked[login.id] = login
             return Answer(consent_page(login))
         case "deny":
-            return redirect(state.logins.denied(login))
+            return redirect(login.denied())
         case _:
-            return redirect(state.logins.allowed(login))
+            return redirect(_allowed(state, login))
 
 
 async def consent(state: State, asked: Asked) -> Answer:
-    """Take the user's answer to the consent page: who they are, and whether they allow it."""
+    """Take the user's answer to the consent page: who they are, where, what they allow, and whether at all.
+
+    `scope` is what was left ticked; a form that has no such field has left everything as it was.
+    """
     login = state.logins.asked.pop(asked.ref, None)
     if login is None:
         raise refused(400, "grant.login_id_invalid", "Login ID or request is invalid or has expired.")
-    answer = one_of(asked.body().get("answer"), "allow", "deny")
+    sent = asked.body()
+    if one_of(sent.get("answer"), "allow", "deny") == "deny":
+        return redirect(login.denied())
+    if sent.get("provider", login.provider) not in login.providers:
+        raise bad_request(f"provider must be one of {', '.join(login.providers)}")
     # A login hint does not bind the user: another account may be picked.
-    login = replace(login, email=asked.body().get("email") or login.email)
-    return redirect(state.logins.allowed(login) if answer == "allow" else state.logins.denied(login))
+    login = replace(login, email=sent.get("email") or login.email, provider=sent.get("provider", login.provider))
+    if not set(login.scope) <= set(sent.get("scope", " ".join(login.scope)).split()):
+        return redirect(login.failed("invalid_scope", FEWER_SCOPES))
+    return redirect(_allowed(state, login))
 
 
-def _login(state: State, asked: Asked) -> Login:
-    query = asked.query
-    for name in ("client_id", "redirect_uri", "response_type"):
-        if not query.get(name):
-            raise bad_request(f"Missing required parameter: {name}")
-    if not state.knows_client(query["client_id"]):
-        raise bad_request("Unknown client_id")
-    if query["response_type"] != "code":
-        raise bad_request("response_type must be code")
-    if not state.logins.allows(query["redirect_uri"]):
-        kind = "grant.callback_uri_not_allowed"
-        raise refused(400, kind, "callback_uri is not allowed for this connector.")
-    if len(query.get("state", "")) > 256:
-        raise bad_request("state is longer than 256 characters")
-
-    email = query.get("login_hint") or state.logins.guest()
-    known = state.books.find(email)
-    provider = (query.get("provider") or (known.provider if known else "google")).split(",")[0]
-    if provider not in PROVIDERS and not known:
-        raise bad_request("Unknown provider")
-    return Login(
-        id=state.logins.new_id(),
-        client_id=query["client_id"],
-        redirect_uri=query["redirect_uri"],
-        provider=provider,
-        email=email,
-        scope=query["scope"].split() if query.get("scope") else None,
-        state=query.get("state"),
-        offline=query.get("access_type") == "offline",
-        challenge=query.get("code_challenge"),
-        challenge_method=one_of(query.get("code_challenge_method", "plain").lower(), "plain", "s256"),
-        ip=asked.request.remote,
-        user_agent=asked.request.headers.get("User-Agent"),
-    )
+def _allowed(state: State, login: Login) -> str:
+    """Return where a user goes who said yes: back with a code, unless something stands against it."""
+    connector = state.connectors.by_provider.get(login.provider)
+    credential = connector.credentials.get(login.credential_id or "") if connector else None
+    if connector is None or not connector.works_with(credential):
+        return login.failed("invalid_client", "The client id or secret of the connector is missing.")
+    if (login.credential_id or connector.active_credential_id) in state.broken_credentials:
+        return login.failed("invalid_client", "The provider refused the client id or secret of the connector.")
+    if login.for_admin:
+        if credential:
+            credential.consented = True
+        return login.back(admin_consent="true")
+    if login.known_as is not None and login.known_as.lower() != login.email.lower():
+        return login.failed("invalid_request", OTHER_EMAIL)
+    return login.back(code=state.logins.code_for(login))

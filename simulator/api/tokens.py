@@ -1,30 +1,31 @@
-"""The token endpoint: a code, once, against a grant."""
+"""The token endpoint: a code, once, against a grant; later a refresh token or the API key against an access token."""
 
 import base64
 import hashlib
 import hmac
-import json
-import secrets
-import time
+from urllib.parse import urlsplit
 
 from simulator.answers import Answer, Json, refused_oauth
 from simulator.asked import Asked
 from simulator.books import Grant, SignIn
 from simulator.logins import Login
-from simulator.people import name_of
+from simulator.people import mailbox_of, name_of, provider_user_id_of
 from simulator.state import State
+from simulator.tokens import LIFETIME, Family
 
-LIFETIME = 3600
+ISSUER = "https://nylas.com"
 
 
 async def token(state: State, asked: Asked) -> Answer:
-    """Exchange a code or a refresh token. The answer is flat, and so is the error."""
+    """Give tokens. The answer is flat, and so is the error."""
     sent = asked.body()
     match sent.get("grant_type"):
         case "authorization_code":
             return _exchange(state, sent)
         case "refresh_token":
             return _refresh(state, sent)
+        case "client_credentials":
+            return _for_client(state, sent)
         case None | "":
             raise refused_oauth("invalid_request", "Missing required parameter: grant_type")
         case _:
@@ -43,7 +44,8 @@ def nylas_challenge(verifier: str) -> str:
 def _exchange(state: State, sent: Json) -> Answer:
     _require(sent, "code")
     login = state.logins.spend(sent["code"])  # whatever goes wrong from here on, the code is burnt
-    _check_client(state, sent, secret_needed="code_verifier" not in sent)
+    by_pkce = login is None or (login.challenge is not None and state.application.is_public(login.redirect_uri))
+    _check_client(state, sent, secret_needed=not by_pkce)
     _require(sent, "redirect_uri")
     if login is None:
         raise refused_oauth("invalid_grant", "The code is invalid, expired or was already used")
@@ -60,24 +62,43 @@ def _exchange(state: State, sent: Json) -> Answer:
         name=name_of(login.email),
         ip=login.ip,
         user_agent=login.user_agent,
+        credential_id=login.credential_id,
+        provider_user_id=provider_user_id_of(login.email),
+        settings=mailbox_of(login.email, smtp=login.smtp) if login.provider == "imap" else {},
     )
     grant, new = state.books.sign_in(user)
     # The webhook sets out now, and may well be there before this answer.
     state.tell_signed_in(grant, new=new, login_id=login.id)
-    body = _tokens(state, grant) | {"email": grant.email, "provider": grant.provider}
+    at = urlsplit(login.redirect_uri)
+    family = Family(grant.id, f"{at.scheme}://{at.netloc}")
+    body = _tokens(state, grant, family) | {"email": grant.email, "provider": grant.provider}
     if login.offline:
-        body["refresh_token"] = secrets.token_urlsafe(32)
-        state.logins.refresh_tokens[body["refresh_token"]] = grant.id
+        body["refresh_token"] = state.tokens.issue_refresh(family)
     return Answer(body, flat=True)
 
 
 def _refresh(state: State, sent: Json) -> Answer:
     _require(sent, "refresh_token")
     _check_client(state, sent, secret_needed=True)
-    grant = state.books.by_id.get(state.logins.refresh_tokens.get(sent["refresh_token"], ""))
-    if grant is None:
+    rules = state.application.refresh_rules
+    parent = state.tokens.use_refresh(sent["refresh_token"], rules)
+    grant = state.books.find(parent.family.grant_id) if parent else None
+    if parent is None or grant is None:
         raise refused_oauth("invalid_token", "Token expired or revoked")
-    return Answer(_tokens(state, grant), flat=True)
+    body = _tokens(state, grant, parent.family)
+    if rules.rotate:
+        body["refresh_token"] = state.tokens.issue_refresh(parent.family)
+    return Answer(body, flat=True)
+
+
+def _for_client(state: State, sent: Json) -> Answer:
+    """Give the application an access token for a grant it has; no user and no refresh token is in it."""
+    _check_client(state, sent, secret_needed=True)
+    _require(sent, "grant_id")
+    grant = state.books.by_id.get(sent["grant_id"])
+    if grant is None:
+        raise refused_oauth("invalid_grant", "Grant not found")
+    return Answer(_tokens(state, grant, Family(grant.id, state.application_id)), flat=True)
 
 
 def _require(sent: Json, name: str) -> None:
@@ -104,22 +125,10 @@ def _verified(login: Login, verifier: object) -> bool:
     return hmac.compare_digest(expected.encode(), login.challenge.encode())
 
 
-def _tokens(state: State, grant: Grant) -> Json:
-    return {
-        "access_token": secrets.token_urlsafe(32),
-        "expires_in": LIFETIME,
-        "id_token": _id_token(state, grant),
-        "scope": " ".join(grant.scope),
-        "token_type": "Bearer",
-        "grant_id": grant.id,
-    }
-
-
-def _id_token(state: State, grant: Grant) -> str:
-    """Return a JWT whose claims are real and whose signature is not."""
-    now = int(time.time())
+def _tokens(state: State, grant: Grant, family: Family) -> Json:
+    now = state.now()
     claims = {
-        "iss": "https://nylas.com",
+        "iss": ISSUER,
         "aud": state.application_id,
         "sub": grant.id,
         "email": grant.email,
@@ -129,5 +138,11 @@ def _id_token(state: State, grant: Grant) -> str:
         "iat": now,
         "exp": now + LIFETIME,
     }
-    parts = (json.dumps({"alg": "RS256", "typ": "JWT"}), json.dumps(claims), "not-a-real-signature")
-    return ".".join(base64.urlsafe_b64encode(part.encode()).decode().rstrip("=") for part in parts)
+    return {
+        "access_token": state.tokens.issue_access(family),
+        "expires_in": LIFETIME,
+        "id_token": state.tokens.sign({name: value for name, value in claims.items() if value is not None}),
+        "scope": " ".join(grant.scope),
+        "token_type": "Bearer",
+        "grant_id": grant.id,
+    }

@@ -4,16 +4,23 @@ from simulator.answers import Answer, Json, bad_request
 from simulator.api.custom_auth import WAYS
 from simulator.asked import Asked, one_of
 from simulator.calls import Calls
+from simulator.connectors import PROVIDERS
 from simulator.faults import Faults
 from simulator.state import State
 
 
 async def reset(state: State, asked: Asked) -> Answer:
-    """Forget everything but the options; from a `seed` on, the same calls give the same ids."""
+    """Forget everything but the options; from a `seed` on, the same calls give the same ids.
+
+    `connectors` names the providers that have a ready connector: `[]` is a fresh application's none.
+    """
     seed = asked.body().get("seed")
     if not isinstance(seed, int | None):
         raise bad_request("seed must be a whole number")
-    state.reset(seed)
+    connectors = asked.body().get("connectors")
+    if not isinstance(connectors, list | None):
+        raise bad_request("connectors must be a list of providers")
+    state.reset(seed, None if connectors is None else [one_of(one, *PROVIDERS) for one in connectors])
     return _said({})
 
 
@@ -38,6 +45,8 @@ async def seed(state: State, asked: Asked) -> Answer:
         status=one_of(sent.get("status", "valid"), "valid", "invalid"),
         domain=str(sent.get("email_domain") or "example.com"),
         credential=sent.get("credential_id"),
+        workspace=sent.get("workspace_id"),
+        migrated=bool(sent.get("migrated")),
     )
     return _said({"grants": ids})
 
@@ -53,7 +62,7 @@ async def callback_uris(state: State, asked: Asked) -> Answer:
     urls = asked.body().get("urls")
     if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
         raise bad_request("urls must be a list of strings")
-    state.logins.callback_uris = set(urls)
+    state.application.register_only(urls)
     return _said({"urls": urls})
 
 
