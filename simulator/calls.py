@@ -6,8 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from simulator.answers import Json
+from simulator.limiter import Window
 
-KEPT = 200_000
+KEPT = 100_000
+# A million grants asked for one by one must not fill the memory: so many are told apart, the rest only counted.
+MOST_GRANTS = 100_000
+MOST_PATHS = 1000
 
 
 @dataclass(slots=True)
@@ -42,19 +46,29 @@ class Calls:
         self.per_second: Counter[int] = Counter()
         self.statuses: Counter[str] = Counter()
         self.last: deque[Call] = deque(maxlen=KEPT)
+        self.busiest_second: Counter[str] = Counter()
+        self._seconds: defaultdict[str, Window] = defaultdict(lambda: Window(1.0))
 
-    def arrive(self, method: str, path: str, template: str, grants: Iterable[str]) -> Call:
+    def arrive(
+        self, method: str, path: str, template: str, group: str, grants: Iterable[str], *, now: float | None = None
+    ) -> Call:
         """Count a call that has come in, faults and refusals included."""
-        call = Call(time.time(), method, path)
+        call = Call(time.time() if now is None else now, method, path)
         route = f"{method} {template}"
+        if route not in self.by_path and len(self.by_path) >= MOST_PATHS:
+            route = "others"
         self.last.append(call)
         self.total += 1
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         self.by_path[route] += 1
         self.per_second[int(call.arrived)] += 1
+        in_this_second = self._seconds[group].add(call.arrived)
+        if in_this_second > self.busiest_second[group]:
+            self.busiest_second[group] = in_this_second
         for grant in grants:
-            self.by_grant[grant][route] += 1
+            if grant in self.by_grant or len(self.by_grant) < MOST_GRANTS:
+                self.by_grant[grant][route] += 1
         return call
 
     def leave(self, call: Call, status: int | None) -> None:
@@ -73,6 +87,7 @@ class Calls:
             "max_in_flight": self.max_in_flight,
             "codes_exchanged": self.codes,
             "per_second": self.per_second,
+            "busiest_second": self.busiest_second,
             "statuses": self.statuses,
         }
         return counted | {"calls": [call.view() for call in self.last]} if detail else counted

@@ -10,6 +10,7 @@ from simulator import wire
 from simulator.answers import Answer, RefusedError, usual
 from simulator.asked import Asked, Handler, ask
 from simulator.faults import Fault
+from simulator.limiter import group_of
 from simulator.people import email_in
 from simulator.state import State
 
@@ -20,21 +21,26 @@ Work: TypeAlias = Callable[[], Awaitable[Answer]]
 def gated(state: State, template: str | None, handler: Handler, *, needs_key: bool = True) -> Route:
     """Wrap a handler. One wrapper, not a stack of middlewares: it must carry thousands of calls a second."""
 
+    own_group = group_of(template) if template else None
+
     async def route(request: web.Request) -> web.StreamResponse:
         asked = await ask(request)
         calls, request_id = state.calls, state.request_ids.new_id()
         path = template or request.path
-        call = calls.arrive(request.method, request.path, path, state.names(_subject(asked, path)))
+        group = own_group or group_of(path)
+        call = calls.arrive(request.method, request.path, path, group, state.names(_subject(asked, path)))
         if path == "/v3/connect/token" and asked.sent and isinstance(code := asked.sent.get("code"), str):
             calls.codes[code] += 1
 
         async def work() -> Answer:
             if needs_key and not state.knows_key(_bearer(request)):
                 return usual(401)
+            if refusal := state.limits.refusal(group, state.clock.exact()):
+                return refusal
             try:
                 return await handler(state, asked)
-            except RefusedError as refusal:
-                return refusal.answer
+            except RefusedError as refused:
+                return refused.answer
 
         status: int | None = None
         try:

@@ -2,7 +2,7 @@
 
 from simulator.api import oauth
 from simulator.asked import Handler
-from simulator.control import events, world
+from simulator.control import events, limits, world
 
 CONTROL: list[tuple[str, str, Handler]] = [
     ("POST", "/_sim/reset", world.reset),
@@ -16,6 +16,8 @@ CONTROL: list[tuple[str, str, Handler]] = [
     ("POST", "/_sim/faults", world.add_fault),
     ("GET", "/_sim/faults", world.list_faults),
     ("DELETE", "/_sim/faults", world.delete_faults),
+    ("GET", "/_sim/limits", limits.show_limits),
+    ("POST", "/_sim/limits", limits.set_limits),
     ("GET", "/_sim/calls", world.list_calls),
     ("DELETE", "/_sim/calls", world.delete_calls),
     ("GET", "/_sim/grants/{id}", events.show_grant),
