@@ -1,12 +1,15 @@
 """All that one simulated Nylas knows, from its options to its grants."""
 
 import hmac
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from simulator.answers import Json
+from simulator.application import Application
 from simulator.books import Books, Grant
 from simulator.calls import Calls
 from simulator.clock import Clock
+from simulator.connectors import READY_MADE, Connectors
 from simulator.deliveries import Deliveries
 from simulator.events import Event, about_grant, source_of
 from simulator.faults import Faults
@@ -14,6 +17,7 @@ from simulator.ids import Ids
 from simulator.limiter import Limits
 from simulator.logins import Logins
 from simulator.missed import Missed
+from simulator.tokens import Tokens
 
 APPLICATION_ID = "7c1f0b52-3a94-4f0e-9d6b-5e2a8c41d703"
 
@@ -28,13 +32,17 @@ class Options:
     webhook_secret: str | None = None
     seed: int | None = None
     rate: int | None = None
+    connectors: tuple[str, ...] = READY_MADE
 
 
 class State:
     """The one object every handler is given."""
 
+    connectors: Connectors
     books: Books
+    application: Application
     logins: Logins
+    tokens: Tokens
     faults: Faults
     calls: Calls
     missed: Missed
@@ -49,7 +57,7 @@ class State:
         self.deliveries = deliveries
         self.reset()
 
-    def reset(self, seed: int | None = None) -> None:
+    def reset(self, seed: int | None = None, connectors: Iterable[str] | None = None) -> None:
         """Forget everything but the options; what is on its way is called back.
 
         The same seed and the same calls give the same ids; without one here, the seed of the options counts.
@@ -58,8 +66,12 @@ class State:
         self.clock = Clock()
         self.began = self.now()
         self.ids, self.request_ids = Ids(seed), Ids(seed, "requests")
-        self.books = Books()
-        self.logins = Logins()
+        ready_made = self.options.connectors if connectors is None else connectors
+        self.connectors = Connectors(self.clock, self.ids, ready_made)
+        self.books = Books(self.clock, self.ids, self.connectors)
+        self.application = Application(self.application_id, self.ids, self.now())
+        self.logins = Logins(self.clock, self.ids)
+        self.tokens = Tokens(self.clock, self.ids)
         self.faults = Faults()
         self.calls = Calls()
         self.missed = Missed()
@@ -116,6 +128,12 @@ class State:
             case "grant.updated" if grant.grant_status == "valid":
                 for event in self.missed.resumed(grant.id, self.now()):
                     self.deliveries.send(event)
+
+    def expire(self, grant: Grant) -> None:
+        """Make a grant invalid, and tell it if it was not so before."""
+        if grant.grant_status == "valid":
+            grant.grant_status = "invalid"
+            self.tell("grant.expired", grant)
 
     def tell_signed_in(self, grant: Grant, *, new: bool, **more: object) -> None:
         """Send word that a user signed in: the first time, or again."""

@@ -3,47 +3,59 @@
 from collections.abc import Callable
 from itertools import islice
 
-from simulator.answers import Answer, bad_request, data, refused
-from simulator.api.custom_auth import check_with_provider
+from simulator.answers import Answer, RefusedError, bad_request, data, refused, usual
+from simulator.api.custom_auth import check_not_blocked, check_with_provider
 from simulator.asked import Asked
 from simulator.books import Grant
+from simulator.people import KNOWN_BY_ALIAS, aliases_of
 from simulator.state import State
-
-MOST = 200
+from simulator.timeline import Timeline
 
 
 async def list_grants(state: State, asked: Asked) -> Answer:
     """Return one page. There is no total: a page shorter than its limit is the last."""
-    limit, offset = asked.whole("limit", 10), asked.whole("offset", 0)
-    if not 1 <= limit <= MOST:
-        raise bad_request(f"limit must be between 1 and {MOST}")
+    state.books.clear_out()
+    limit, offset = asked.page()
     sort_by = asked.choice("sort_by", "created_at", "updated_at")
     newest_first = asked.choice("order_by", "desc", "asc") == "desc"
     since = asked.whole("since", 0) if "since" in asked.query else None
     before = asked.whole("before", 0) if "before" in asked.query else None
-    if email := asked.query.get("email"):
-        found = state.books.by_email.get(email.lower())
-        fits = _filters(asked, since, before)
-        one = [found] if found and all(fit(found) for fit in fits) else []
-        return _page(one[offset : offset + limit], limit, offset)
+    timeline, fits = state.books.timelines[sort_by], _filters(asked)
+    if asked.query.get("provider") and (lag := state.limits.provider_filter_lag_s):
+        fits += _created(None, state.now() - lag)
 
     # since and before are about created_at, whatever the list is sorted by.
-    timeline = state.books.timelines[sort_by]
-    by_creation = sort_by == "created_at"
-    places = timeline.span(since, before) if by_creation else range(len(timeline.grants))
-    places = places[::-1] if newest_first else places
-    fits = _filters(asked, None, None) if by_creation else _filters(asked, since, before)
-    if asked.query.get("provider") and (lag := state.limits.provider_filter_lag_s):
-        fits += _filters(asked, None, state.now() - lag)
-    if not fits:
-        return _page([timeline.grants[place] for place in places[offset : offset + limit]], limit, offset)
-    fitting = (grant for grant in map(timeline.grants.__getitem__, places) if all(fit(grant) for fit in fits))
+    few = _few(state, asked, timeline, offset + limit)
+    if few is not None or sort_by != "created_at":
+        fits += _created(since, before)
+        since = before = None
+    if few is not None:
+        walk = iter(timeline.sort(few, newest_first=newest_first))
+    elif not fits:
+        walk = timeline.walk(since=since, before=before, newest_first=newest_first, skip=offset)
+        return _page(list(islice(walk, limit)), limit, offset)
+    else:
+        walk = timeline.walk(since=since, before=before, newest_first=newest_first)
+    fitting = (grant for grant in walk if all(fit(grant) for fit in fits))
     return _page(list(islice(fitting, offset, offset + limit)), limit, offset)
 
 
 async def get_grant(state: State, asked: Asked) -> Answer:
-    """Return one grant."""
-    return data(_grant(state, asked).view())
+    """Return one grant; its other addresses only if they are asked for."""
+    grant = _grant(state, asked)
+    shown = grant.view()
+    if asked.flag("expose_aliases") and grant.provider in KNOWN_BY_ALIAS:
+        shown["email_aliases"] = aliases_of(grant.email)
+    return data(shown)
+
+
+async def get_own_grant(state: State, asked: Asked) -> Answer:
+    """Return the grant whose access token the caller shows, in place of the API key."""
+    grant = state.tokens.grant_of(asked.bearer, state.books)
+    if grant is None:
+        raise RefusedError(usual(401))
+    check_not_blocked(grant)
+    return data(grant.view())
 
 
 async def patch_grant(state: State, asked: Asked) -> Answer:
@@ -52,9 +64,14 @@ async def patch_grant(state: State, asked: Asked) -> Answer:
     settings, scope = sent.get("settings"), sent.get("scope")
     if not isinstance(settings, dict | None) or not isinstance(scope, list | None):
         raise bad_request("settings must be an object and scope a list")
+    check_not_blocked(grant)
     if settings is not None:
-        check_with_provider(state, settings)
+        connector = state.connectors.by_provider.get(grant.provider)
+        if connector is None:
+            raise bad_request(f"this application has no connector for {grant.provider}")
+        check_with_provider(state, connector, settings)
         grant.settings = settings
+        grant.credential_id = settings.get("credential_id", grant.credential_id)
         state.books.touch(grant)
     if scope is not None:
         grant.scope = scope
@@ -81,14 +98,44 @@ def _page(grants: list[Grant], limit: int, offset: int) -> Answer:
     return data([grant.view() for grant in grants], limit=limit, offset=offset)
 
 
-def _filters(asked: Asked, since: int | None, before: int | None) -> list[Callable[[Grant], bool]]:
+def _few(state: State, asked: Asked, timeline: Timeline, wanted: int) -> list[Grant] | None:
+    """Return the grants that a filter leaves, where looking them up is less work than walking past all others."""
+    books, query = state.books, asked.query
+    if email := query.get("email"):
+        return [found] if (found := books.by_email.get(email.lower())) else []
+    if accounts := _accounts(asked):
+        return [books.by_account[account] for account in accounts if account in books.by_account]
+    status, ailing = query.get("grant_status"), len(books.ailing)
+    if status and status != "valid" and ailing * ailing < len(books.by_id) * wanted:
+        return list(books.ailing.values())
+    return None
+
+
+def _accounts(asked: Asked) -> set[str]:
+    """Return the v2 account ids that are asked for: one, or several with commas between them."""
+    named = ",".join(asked.query.get(name, "") for name in ("account_id", "account_ids"))
+    return {account for account in named.split(",") if account}
+
+
+def _created(since: int | None, before: int | None) -> list[Callable[[Grant], bool]]:
+    fits: list[Callable[[Grant], bool]] = []
+    if since is not None:
+        fits.append(lambda grant: grant.created_at >= since)
+    if before is not None:
+        fits.append(lambda grant: grant.created_at <= before)
+    return fits
+
+
+def _filters(asked: Asked) -> list[Callable[[Grant], bool]]:
     fits: list[Callable[[Grant], bool]] = []
     if status := asked.query.get("grant_status"):
         fits.append(lambda grant: grant.grant_status == status)
     if provider := asked.query.get("provider"):
         fits.append(lambda grant: grant.provider == provider)
-    if since is not None:
-        fits.append(lambda grant: grant.created_at >= since)
-    if before is not None:
-        fits.append(lambda grant: grant.created_at <= before)
+    if ip := asked.query.get("ip"):
+        fits.append(lambda grant: grant.ip == ip)
+    if workspace := asked.query.get("workspace_id"):
+        fits.append(lambda grant: grant.workspace_id == workspace)
+    if accounts := _accounts(asked):
+        fits.append(lambda grant: grant.account_id in accounts)
     return fits
