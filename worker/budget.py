@@ -1,11 +1,7 @@
-"""The budget of calls to Nylas: one bucket for each API group, shared by all processes through Redis."""
+"""The budget of calls to Nylas: one for each API group of an application, shared by all processes."""
 
 import asyncio
-import heapq
-import itertools
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import timedelta
 
@@ -13,125 +9,116 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from worker.own_clock import OwnClock
+from worker.rate_limits import RateLimit, limit_of
+from worker.shared_line import SharedLine
+
 log = structlog.get_logger()
 
 # True inside work in bulk: whoever has somebody waiting goes before it.
 in_bulk: ContextVar[bool] = ContextVar("in_bulk", default=False)
 
-# GCRA (the generic cell rate algorithm, ITU-T I.371): `tat` is when the next call would come if all came evenly
-# spaced. The server's own clock is used, so that the clocks of the processes don't matter. Answers the microseconds
-# to wait; the place is taken already.
-TAKE = """
-local clock = redis.call('TIME')
-local now = clock[1] * 1000000 + clock[2]
-local tat = tonumber(redis.call('GET', KEYS[1]) or 0)
-local start = math.max(tat, now - tonumber(ARGV[2]))
-local next = start + tonumber(ARGV[1])
-redis.call('SET', KEYS[1], string.format('%.0f', next), 'PX', math.ceil((next - now) / 1000) + 60000)
-return string.format('%.0f', math.max(0, start - now))
-"""
-PUSH_BACK = """
-local clock = redis.call('TIME')
-local wanted = clock[1] * 1000000 + clock[2] + tonumber(ARGV[1])
-local tat = tonumber(redis.call('GET', KEYS[1]) or 0)
-if wanted > tat then
-  redis.call('SET', KEYS[1], string.format('%.0f', wanted), 'PX', math.ceil(tonumber(ARGV[1]) / 1000) + 60000)
-end
-return 1
-"""
 WITHOUT_REDIS = timedelta(seconds=2)
-FALLBACK_SHARE = 0.5
+PATIENCE = 0.5
 
 
-class Turnstile:
-    """Lets one caller through at a time: those with somebody waiting first, then in the order of coming."""
+class Group:
+    """One API group in this process: of each kind of call, one asks and the others stand behind it as they came."""
 
-    def __init__(self) -> None:
-        """Start free."""
-        self._busy = False
-        self._numbers = itertools.count()
-        self._waiting: list[tuple[bool, int, asyncio.Future[None]]] = []
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for one's turn, and hold it for the length of the block."""
-        if self._busy:
-            mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (in_bulk.get(), next(self._numbers), mine))
-            try:
-                await mine
-            except asyncio.CancelledError:
-                if mine.done() and not mine.cancelled():
-                    self._next()  # the turn was ours already: hand it on
-                raise
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._next()
-
-    def _next(self) -> None:
-        self._busy = False
-        while self._waiting:
-            _, _, waiting = heapq.heappop(self._waiting)
-            if not waiting.done():
-                self._busy = True
-                waiting.set_result(None)
-                return
+    def __init__(self, limit: RateLimit) -> None:
+        """Start with nobody waiting."""
+        self.limit = limit
+        self.clock = OwnClock(limit)
+        self.lanes = {bulk: asyncio.Lock() for bulk in (False, True)}
 
 
 class SharedBudget:
     """So many calls a second for each API group of one application, over all processes.
 
-    Without Redis each process keeps to a part of the budget by its own clock, and asks Redis again 2 s later.
+    In any sliding second (of providers/detect: minute) no more calls go than Nylas allows. Whoever has somebody waiting
+    goes before bulk, over all processes, but one call in ten is bulk's. Without Redis each process keeps to its share
+    by its own clock, and asks Redis again 2 s later.
     """
 
     def __init__(self, redis: Redis | None, *, application: str, rate: float) -> None:
         """`rate` is calls a second for each group; 0 means no limit. `application` is Nylas' client id."""
-        self._redis = redis
-        self._application = application
-        self._interval = 1 / rate if rate else 0.0
-        self._turnstiles: dict[str, Turnstile] = {}
-        self._own_tat: dict[str, float] = {}
+        self._line = SharedLine(redis, application) if redis else None
+        self._rate = rate
+        self._groups: dict[str, Group] = {}
         self._redis_again_at = 0.0
 
     async def take(self, group: str) -> None:
-        """Wait until one call of this API group may go."""
-        if not self._interval:
+        """Wait until one call of this API group may go; then it should go at once."""
+        if (ours := self._group(group)) is None:
             return
-        async with self._turnstiles.setdefault(group, Turnstile()).turn():
-            wait = await self._place(group)
-            if wait > 0:
+        bulk = in_bulk.get()
+        async with ours.lanes[bulk]:
+            while True:
+                wait = ours.clock.held() or await self._ask(group, ours, bulk=bulk)
+                if not wait:
+                    return
                 await asyncio.sleep(wait)
 
     async def pushed_back(self, group: str, wait: timedelta) -> None:
         """Nylas itself said 429: nobody calls this group before `wait` is over."""
-        seconds = wait.total_seconds()
-        self._own_tat[group] = max(self._own_tat.get(group, 0.0), time.monotonic() + seconds)
-        if redis := self._usable_redis():
+        if (ours := self._group(group)) is None:
+            return
+        ours.clock.hold(wait.total_seconds())
+        if line := self._usable_line(ours.clock):
             try:
-                await redis.eval(PUSH_BACK, 1, self._key(group), str(int(seconds * 1_000_000)))
+                async with asyncio.timeout(PATIENCE):
+                    await line.hold(group, ours.limit, wait.total_seconds())
             except (RedisError, OSError) as error:
                 self._redis_failed(error)
 
-    async def _place(self, group: str) -> float:
-        if redis := self._usable_redis():
-            micros = int(self._interval * 1_000_000)
+    def _group(self, name: str) -> Group | None:
+        if name not in self._groups:
+            limit = limit_of(name, self._rate)
+            if limit is None:
+                return None
+            self._groups[name] = Group(limit)
+        return self._groups[name]
+
+    async def _ask(self, name: str, group: Group, *, bulk: bool) -> float:
+        """Let the call go (0), or say in how many seconds to ask again."""
+        clock = group.clock
+        while line := self._usable_line(clock):
+            news, now = clock.news(), time.monotonic()
             try:
-                return int(await redis.eval(TAKE, 1, self._key(group), str(micros), str(micros))) / 1_000_000
+                async with asyncio.timeout(PATIENCE):
+                    answer = await line.ask(
+                        name,
+                        group.limit,
+                        bulk=bulk,
+                        born=clock.born,
+                        returning=clock.was_alone(),
+                        news=[(call.let_go, now - call.at) for call in news],
+                    )
             except (RedisError, OSError) as error:
                 self._redis_failed(error)
-        now = time.monotonic()
-        start = max(self._own_tat.get(group, 0.0), now)
-        self._own_tat[group] = start + self._interval / FALLBACK_SHARE
-        return start - now
+                break
+            clock.born, clock.processes = answer.born, answer.processes
+            if answer.verdict == "tell":
+                continue
+            for call in news:
+                call.is_news = False
+            match answer.verdict:
+                case "go":
+                    clock.went(answer.let_go, asked=now)
+                    return 0.0
+                case "wait":
+                    return answer.wait
+                case "apart":
+                    clock.part(answer.wait)
+        return clock.ask(bulk=bulk, other_waits=group.lanes[not bulk].locked())
 
-    def _key(self, group: str) -> str:
-        return f"evergrant:budget:{self._application}:{group}"
-
-    def _usable_redis(self) -> Redis | None:
-        return self._redis if time.monotonic() >= self._redis_again_at else None
+    def _usable_line(self, clock: OwnClock) -> SharedLine | None:
+        return None if clock.is_apart() or time.monotonic() < self._redis_again_at else self._line
 
     def _redis_failed(self, error: Exception) -> None:
-        self._redis_again_at = time.monotonic() + WITHOUT_REDIS.total_seconds()
-        log.warning("budget.without_redis", error=type(error).__name__, for_seconds=WITHOUT_REDIS.total_seconds())
+        now = time.monotonic()
+        if now >= self._redis_again_at:
+            log.warning("budget.without_redis", error=type(error).__name__, for_seconds=WITHOUT_REDIS.total_seconds())
+        self._redis_again_at = now + WITHOUT_REDIS.total_seconds()
+        for group in self._groups.values():
+            group.clock.part()
