@@ -11,10 +11,13 @@ from nylas_api import errors
 from nylas_api.complaints import Complaint, read_complaint, read_request_id
 from nylas_api.json_body import read_json
 from nylas_api.request import Request
+from nylas_api.secrecy import blot, forms_of
 
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(days=1)
+LONGEST_ID = 128
+"""The most characters of a request id that are kept; Nylas' own have 36 or fewer."""
 NO_SUCH_WEBHOOK = "70000"
 """The type under which the webhooks API hides its 404 in a 400."""
 
@@ -37,15 +40,16 @@ def read_answer(
     for a Retry-After given as a date; `secrets` are blotted out of errors, besides the request's own.
     """
     headers = {name.lower(): value for name, value in headers.items()}
-    hidden = sorted({*secrets, *request.secrets} - {""}, key=len, reverse=True)
+    hidden = forms_of((*secrets, *request.secrets))
     if not 200 <= status < 300:
         raise _refusal(request, status, headers, body, now, hidden)
     said: object = None
     try:
-        said = read_json(body)
-        return request.read(said), read_request_id(said, headers)
+        # 204 has no body by definition (RFC 9110, 15.3.5): enough where nothing was asked for.
+        said = {} if status == 204 and not body else read_json(body)
+        return request.read(said), _request_id(said, headers, hidden)
     except ValueError:
-        request_id = _blot(read_request_id(said, headers), hidden)
+        request_id = _request_id(said, headers, hidden)
     # Raised outside the handler: what it caught quotes the body, and a body can hold tokens.
     raise errors.Garbled(
         f"Nylas answered {status}, but its body of {len(body)} bytes is not what {request.method} "
@@ -64,10 +68,15 @@ def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
     value = (value or "").strip()
     if _SECONDS.fullmatch(value):
         return min(timedelta(seconds=float(value)), LONGEST_WAIT)
+    date = read_date(value)
+    return min(max(date - now, timedelta()), LONGEST_WAIT) if date else None
+
+
+def read_date(value: str | None) -> datetime | None:
+    """Read a date of HTTP's (RFC 9110, 5.6.7); None if absent or senseless."""
     with suppress(ValueError, TypeError, IndexError, OverflowError):
-        date = parsedate_to_datetime(value)
-        date = date if date.tzinfo else date.replace(tzinfo=UTC)
-        return min(max(date - now, timedelta()), LONGEST_WAIT)
+        date = parsedate_to_datetime(value or "")
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
     return None
 
 
@@ -83,12 +92,12 @@ def _refusal(
     kind = _kind(request, status, complaint)
     facts = errors.Facts(
         status=status,
-        type=_blot(complaint.type, hidden),
-        request_id=_blot(_request_id(body, headers), hidden),
-        provider_error=_blot(complaint.provider_error, hidden),
+        type=blot(complaint.type, hidden),
+        request_id=_request_id(_said(body), headers, hidden),
+        provider_error=blot(complaint.provider_error, hidden),
         outcome_unknown=kind is errors.Unavailable and (status not in range(400, 500) or status == 401),
     )
-    message = _blot(_sentence(status, complaint, kind), hidden) or ""
+    message = blot(_sentence(status, complaint, kind), hidden) or ""
     retry_after = read_retry_after(headers.get("retry-after"), now)
     if kind is errors.RateLimited:
         limit = complaint.type == "rate_limit_error" or complaint.provider_error is not None
@@ -142,14 +151,12 @@ def _sentence(status: int, complaint: Complaint, kind: type[errors.NylasError]) 
     return sentence
 
 
-def _request_id(body: bytes, headers: Mapping[str, str]) -> str | None:
-    said: object = None
+def _request_id(said: object, headers: Mapping[str, str], hidden: Sequence[str]) -> str | None:
+    """Find the id, fit for a log and a column of a table."""
+    return errors.one_line(blot(read_request_id(said, headers), hidden) or "")[:LONGEST_ID] or None
+
+
+def _said(body: bytes) -> object:
     with suppress(ValueError):
-        said = read_json(body)
-    return read_request_id(said, headers)
-
-
-def _blot(text: str | None, hidden: Sequence[str]) -> str | None:
-    for secret in hidden if text else ():
-        text = (text or "").replace(secret, "***")
-    return text
+        return read_json(body)
+    return None

@@ -5,6 +5,7 @@ slower the more calls are in flight: 184 calls a second, measured against a serv
 where aiohttp's pool gave 2,000.
 """
 
+import logging
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 
@@ -61,6 +62,18 @@ def name_of(fault: BaseException) -> str:
     while fault.__cause__ is not None:
         fault = fault.__cause__
     return type(fault).__name__
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Let httpx log which address was asked, but not its query: that may hold a token."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            value.copy_with(query=None) if isinstance(value, httpx.URL) else value for value in record.args
+        )
+    return True
+
+
+logging.getLogger("httpx").addFilter(_without_query)
 
 
 def _our_version() -> str:

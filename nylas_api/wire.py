@@ -29,23 +29,7 @@ class Wire:
         self, request: Request[T], *, bearer: str | None, seconds: float
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Return status, headers and body of the answer; Unreachable if no whole one came within `seconds`."""
-        # Half the time to connect: past that we still know that nothing was sent.
-        timeout = httpx.Timeout(None, connect=seconds / 2, pool=seconds / 2)
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-        content = None
-        if bearer is not None:
-            headers["Authorization"] = f"Bearer {bearer}"
-        if request.json is not None:
-            headers["Content-Type"] = "application/json"
-            content = json.dumps(request.json, allow_nan=False).encode()
-        outgoing = self.http.build_request(
-            request.method,
-            f"{self.api_uri}{request.path}",
-            params=request.params or None,
-            content=content,
-            headers=headers,
-            timeout=timeout,
-        )
+        outgoing = self._outgoing(request, bearer, seconds)
         try:
             async with (
                 asyncio.timeout(seconds),
@@ -58,6 +42,29 @@ class Wire:
             sent = not never_sent(fault)
             what = "the connection to Nylas broke" if sent else "Nylas could not be reached"
             raise Unreachable(f"{what}: {name_of(fault)}", outcome_unknown=sent) from None
+
+    def _outgoing(self, request: Request[T], bearer: str | None, seconds: float) -> httpx.Request:
+        """Make the request of HTTP; ValueError if it can't be sent, without quoting what may be a token."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        content = None
+        if bearer is not None:
+            headers["Authorization"] = f"Bearer {bearer}"
+        if request.json is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(request.json, allow_nan=False).encode()
+        try:
+            return self.http.build_request(
+                request.method,
+                f"{self.api_uri}{request.path}",
+                params=request.params or None,
+                content=content,
+                headers=headers,
+                # Half the time to connect: past that we still know that nothing was sent.
+                timeout=httpx.Timeout(None, connect=seconds / 2, pool=seconds / 2),
+            )
+        except (UnicodeError, httpx.InvalidURL):
+            what = f"{request.method} {request.path}"
+        raise ValueError(f"{what} can't be sent: a token or parameter is too long, or has characters that none has")
 
     async def _read(self, response: httpx.Response) -> bytes:
         """Read no more than we're willing to hold; a body cut short is no JSON, which says enough.
