@@ -12,7 +12,7 @@ import stamina
 from nylas_api.budget import Budget
 from nylas_api.errors import KeyRejected, RateLimited, Unauthorized
 from nylas_api.lenient import Answer, Said, read_one
-from nylas_api.reading import read_answer
+from nylas_api.reading import read_answer, read_date
 from nylas_api.request import Request
 from nylas_api.retrying import PUSHED_BACK_FOR, Course, RetryBudget
 from nylas_api.triage import KeyTriage
@@ -94,4 +94,4 @@ class Conversation:
             if not refusal.provider_limit:
                 await self.budget.pushed_back(request.group, refusal.retry_after or PUSHED_BACK_FOR)
             raise
-        return Answer(data, request_id, asked_at)
+        return Answer(data, request_id, asked_at, read_date(headers.get("date")))

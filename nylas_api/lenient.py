@@ -23,12 +23,14 @@ T = TypeVar("T")
 class Answer(Generic[T]):
     """What Nylas said, and when we asked.
 
-    `asked_at` is the moment *before* the request went out: the data is at least as new as that.
+    `asked_at` is the moment *before* the request went out: the data is at least as new as that. `date`
+    is what Nylas' own clock said meanwhile, to the second (RFC 9110, 6.6.1), if it told.
     """
 
     data: T
     request_id: str | None
     asked_at: datetime
+    date: datetime | None = None
 
 
 class Said(BaseModel):

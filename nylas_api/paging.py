@@ -16,7 +16,7 @@ MOST_PAGES = 10_000
 
 def items(answer: Answer[Listing[T]]) -> Answer[tuple[T, ...]]:
     """Return an answer with its entries alone."""
-    return Answer(answer.data.items, answer.request_id, answer.asked_at)
+    return Answer(answer.data.items, answer.request_id, answer.asked_at, answer.date)
 
 
 async def each_page(

@@ -132,16 +132,17 @@ class Webhooks:
             Request("POST", f"{PATH}/mock-payload", "webhooks", _read_fields, json=body)
         )
 
-    async def send_test_event(self, trigger_type: str, *, webhook_url: str) -> Answer[None]:
+    async def send_test_event(self, trigger_type: str, *, webhook_url: str) -> Answer[bool | None]:
         """Have a made-up notification sent to a URL, signed by the fixed secret `mock-webhook-secret`.
 
-        Source: POST /v3/webhooks/send-test-event. Not repeated after a lost answer: it may have been sent.
+        Gives whether the URL took it, None if Nylas didn't say. Not repeated after a lost answer: it may
+        have been sent. Source: POST /v3/webhooks/send-test-event.
         """
         request = Request(
             "POST",
             f"{PATH}/send-test-event",
             "webhooks",
-            read_nothing,
+            _read_success,
             json={"trigger_type": trigger_type, "webhook_url": webhook_url},
             repeatable=False,
         )
@@ -160,6 +161,17 @@ def _read_fields(body: object) -> dict[str, object]:
             return fields
         case _:
             raise ValueError("there is no data in it")
+
+
+def _read_success(body: object) -> bool | None:
+    match body:
+        case {"data": "success"}:
+            return True
+        case {"data": "failed"}:
+            return False
+        case _:
+            read_nothing(body)
+            return None
 
 
 def _at(webhook_id: str) -> str:
