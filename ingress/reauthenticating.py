@@ -1,6 +1,5 @@
 """The commands that re-authenticate grants."""
 
-import sys
 from collections.abc import Mapping
 
 import typer
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 
 from ingress.campaigns import Standing, plan, start, watch
 from ingress.grant_lists import find_grant, reauth_link
-from ingress.terminal import fail, out, say
+from ingress.terminal import agree, fail, out, say
 from lifecycle import GrantStatus
 from models import Outcome
 from tasks.bulk_reauth import GrantFilter
@@ -25,10 +24,7 @@ async def reauth(runtime: Runtime, filters: Mapping[str, str | None], *, dry_run
     say(planned.in_words())
     if dry_run or not planned.matching:
         return
-    if not yes and not sys.stdin.isatty():
-        fail("There is no terminal to ask at: say --yes", code=2)
-    if not yes and not typer.confirm("Start?", err=True):
-        raise typer.Exit(1)
+    agree("Start?", yes=yes)
     await _go(runtime, wanted, wait=wait)
 
 

@@ -31,6 +31,16 @@ def say(message: str) -> None:
     err.print(message, markup=False, soft_wrap=True)
 
 
+def agree(question: str, *, yes: bool) -> None:
+    """Ask before what can't be undone; exits with 1 at a no, and with 2 where there is no terminal to ask at."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail(f"{question}\nThere is no terminal to ask at: say --yes", code=2)
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)
+
+
 def put_json(value: object) -> None:
     """Print data as JSON; times as ISO 8601 in UTC."""
     sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
