@@ -21,7 +21,7 @@ PAGE = Template("""<!doctype html>
   p { margin: 0 0 1rem }
   ul { margin: 0 0 1.25rem; padding-left: 1.1rem; font-size: .85rem; overflow-wrap: anywhere }
   label { display: block; font-size: .85rem }
-  input { box-sizing: border-box; width: 100%; margin: .25rem 0 1.25rem; padding: .6rem .75rem;
+  input, select { box-sizing: border-box; width: 100%; margin: .25rem 0 1.25rem; padding: .6rem .75rem;
           border: 1px solid #c3cad6; border-radius: .5rem; background: transparent; color: inherit; font: inherit }
   div { display: flex; gap: .75rem }
   button { flex: 1; padding: .7rem; border: 1px solid #c3cad6; border-radius: .5rem; background: transparent;
@@ -31,14 +31,14 @@ PAGE = Template("""<!doctype html>
   small { display: block; margin-top: 1.25rem; color: #5a6579 }
   @media (prefers-color-scheme: dark) {
     body { background: #11151d; color: #e6eaf2 } form { background: #1a202c }
-    p, li, small { color: #9aa6bb } input, button { border-color: #3a4558 }
+    p, li, small { color: #9aa6bb } input, select, button { border-color: #3a4558 }
   }
 </style>
 <form method="post" action="/_sim/consent/$id">
-  <h1>Connect your $provider account</h1>
+  <h1>$title</h1>
   <p>An application asks to act for you.</p>
   <ul>$scopes</ul>
-  <label>Account <input name="email" type="email" value="$email" autocomplete="off"></label>
+  $choice<label>Account <input name="email" type="email" value="$email" autocomplete="off"></label>
   <div>
     <button name="answer" value="deny">Deny</button>
     <button name="answer" value="allow">Allow</button>
@@ -51,10 +51,24 @@ PAGE = Template("""<!doctype html>
 
 def consent_page(login: Login) -> str:
     """Return the page for one login."""
+    chosen = login.provider
+    options = "".join(
+        f"<option{' selected' if one == chosen else ''}>{escape(one)}</option>" for one in login.providers
+    )
+    several = len(login.providers) > 1
     scopes = "".join(f"<li>{escape(scope)}</li>" for scope in login.scope or ["whatever its connector asks for"])
     return PAGE.substitute(
         id=login.id,
-        provider=escape(login.provider.title()),
+        title=escape(_title(login)),
+        choice=f'<label>Provider <select name="provider">{options}</select></label>\n  ' if several else "",
         email=escape(login.email),
         scopes=scopes,
     )
+
+
+def _title(login: Login) -> str:
+    if login.for_admin:
+        return "Allow access to your whole organisation"
+    if len(login.providers) > 1:
+        return "Connect your account"
+    return f"Connect your {login.provider.title()} account"

@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 
 from ingress.embedded import start_postgres, start_valkey
@@ -102,6 +103,15 @@ async def sim() -> AsyncIterator[Running]:
     """The simulator, listening on a port."""
     running = await start(api_key=API_KEY, client_id=CLIENT_ID, webhook_secret=WEBHOOK_SECRET, retry_waits=(0.05, 0.1))
     yield running
+    await running.stop()
+
+
+@pytest.fixture
+async def nylas() -> AsyncIterator[httpx.AsyncClient]:
+    """A caller of a simulator that takes any key, with nothing of ours between."""
+    running = await start()
+    async with httpx.AsyncClient(base_url=running.url, headers={"Authorization": "Bearer key"}) as client:
+        yield client
     await running.stop()
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from simulator.answers import Answer, bad_request, redirect, refused
+from simulator.answers import Answer, redirect, refused
 from simulator.api.authorization import login_of
 from simulator.asked import Asked, one_of
 from simulator.consent_page import consent_page
@@ -39,10 +39,12 @@ async def consent(state: State, asked: Asked) -> Answer:
     sent = asked.body()
     if one_of(sent.get("answer"), "allow", "deny") == "deny":
         return redirect(login.denied())
-    if sent.get("provider", login.provider) not in login.providers:
-        raise bad_request(f"provider must be one of {', '.join(login.providers)}")
+    provider = one_of(sent.get("provider", login.provider), *login.providers)
+    connector = state.connectors.by_provider.get(provider)
+    if provider != login.provider and connector:
+        login = replace(login, provider=provider, scope=connector.asks_for)
     # A login hint does not bind the user: another account may be picked.
-    login = replace(login, email=sent.get("email") or login.email, provider=sent.get("provider", login.provider))
+    login = replace(login, email=sent.get("email") or login.email)
     if not set(login.scope) <= set(sent.get("scope", " ".join(login.scope)).split()):
         return redirect(login.failed("invalid_scope", FEWER_SCOPES))
     return redirect(_allowed(state, login))
