@@ -29,13 +29,15 @@ class Answer:
     out as it is.
     """
 
-    body: Json | str = ""
+    body: Json | str | bytes = ""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     flat: bool = False
 
     def encoded(self, request_id: str) -> bytes:
         """Return the bytes that go on the wire."""
+        if isinstance(self.body, bytes):
+            return self.body
         if isinstance(self.body, str):
             return self.body.encode()
         whole = self.body if self.flat else {"request_id": request_id, **self.body}
@@ -44,7 +46,7 @@ class Answer:
     @property
     def content_type(self) -> str:
         """JSON, or whatever a text calls itself in its headers."""
-        return "text/html; charset=utf-8" if isinstance(self.body, str) else "application/json"
+        return "application/json" if isinstance(self.body, dict) else "text/html; charset=utf-8"
 
 
 class RefusedError(Exception):

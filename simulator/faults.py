@@ -2,13 +2,15 @@
 
 import json
 import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from fnmatch import translate
 
 from simulator.answers import Answer, Json, bad_request, usual
 from simulator.asked import one_of
+from simulator.spoilt import WAYS
 
-MODES = ("answer", "drop", "half_close", "slow_drip", "after_effect_drop", "hang_after_effect")
+MODES = ("answer", "drop", "reset", "half_close", "slow_drip", "after_effect_drop", "hang_after_effect", *WAYS)
 
 
 @dataclass(slots=True)
@@ -81,17 +83,31 @@ class Faults:
 
 
 def _answer_in(sent: Json) -> Answer | None:
-    """Return the answer a fault gives instead of the work: text as it is, and a JSON value as JSON."""
-    status, body, headers = sent.get("status"), sent.get("body"), sent.get("headers") or {}
-    if not isinstance(status, int | None) or not isinstance(headers, dict):
-        raise bad_request("status must be a number and headers an object")
+    """Return the answer a fault gives instead of the work: text or bytes as they are, a JSON value as JSON."""
+    status, body, headers = sent.get("status"), _body_in(sent), sent.get("headers") or {}
+    if not (status is None or (isinstance(status, int) and 200 <= status <= 999)) or not isinstance(headers, dict):
+        raise bad_request("status must be a number from 200 to 999, and headers an object")
     headers = {str(name): str(value) for name, value in headers.items()}
+    if any(char in text for text in (*headers, *headers.values()) for char in "\r\n\0"):
+        raise bad_request("a header must be in one line; the mode raw sends any bytes")
     if status is None and body is None:
         return None
     if status is not None and body is None:
         own = usual(status)
         return Answer(own.body, own.status, headers)
+    if isinstance(body, bytes):
+        return Answer(body, status or 200, {"Content-Type": "application/octet-stream"} | headers)
     text = body if isinstance(body, str) else json.dumps(body)
     if text.startswith(("{", "[")):
         headers = {"Content-Type": "application/json"} | headers
     return Answer(text, status or 200, headers)
+
+
+def _body_in(sent: Json) -> object:
+    """Return the body as it was sent: any JSON value, or the bytes that `body_base64` stands for."""
+    if "body_base64" not in sent:
+        return sent.get("body")
+    try:
+        return b64decode(str(sent["body_base64"]), validate=True)
+    except ValueError as wrong:
+        raise bad_request("body_base64 must be base64") from wrong

@@ -12,6 +12,7 @@ from simulator.asked import Asked, Handler, ask
 from simulator.faults import Fault
 from simulator.limiter import group_of
 from simulator.people import email_in
+from simulator.spoilt import WAYS, WHOLE, spoilt
 from simulator.state import State
 
 Route: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -79,14 +80,17 @@ async def _spoilt(
         return wire.whole(answer, request_id), answer.status
 
     await asyncio.sleep(delay)
-    if fault.mode == "drop":
-        return wire.cut(request), None
+    if fault.mode in ("drop", "reset"):
+        return wire.cut(request) if fault.mode == "drop" else wire.reset(request), None
     answer = fault.answer or await work()
     match fault.mode:
         case "half_close":
             return await wire.half(request, answer, request_id), None
         case "slow_drip":
             return await wire.drip(request, answer, request_id), answer.status
+        case mode if mode in WAYS:
+            sent = wire.bare(request, spoilt(mode, answer, request_id))
+            return sent, answer.status if mode in WHOLE else None
         case _:
             return wire.whole(answer, request_id), answer.status
 

@@ -1,6 +1,8 @@
 """How an answer goes back over the wire: whole, cut, half, or byte by byte."""
 
 import asyncio
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 
 from aiohttp import web
 
@@ -16,9 +18,25 @@ def whole(answer: Answer, request_id: str) -> web.Response:
 
 
 def cut(request: web.Request) -> web.Response:
-    """Reset the connection; the response is only for the framework, and goes nowhere."""
+    """Drop the connection; the response is only for the framework, and goes nowhere."""
     if request.transport is not None:
         request.transport.abort()
+    return web.Response()
+
+
+def reset(request: web.Request) -> web.Response:
+    """Reset the connection in the sense of TCP: the caller's next read or write is an error, not an end."""
+    if request.transport is not None:
+        socket = request.transport.get_extra_info("socket")
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+    return cut(request)
+
+
+def bare(request: web.Request, data: bytes) -> web.Response:
+    """Send these bytes and nothing else, and hang up."""
+    if request.transport is not None:
+        request.transport.write(data)
+        request.transport.close()
     return web.Response()
 
 

@@ -1,6 +1,7 @@
 """Bad days at the simulator: faults of each mode, the log of calls, latency, stopping."""
 
 import asyncio
+import base64
 import signal
 import subprocess
 import sys
@@ -133,8 +134,102 @@ async def test_a_hang_after_the_effect_leaves_the_caller_in_doubt(http: httpx.As
     assert time.monotonic() - began < 1
 
 
+async def bytes_of(sim: Running, path: str = "/v3/grants") -> bytes:
+    """Ask, and return every byte that comes until the other side hangs up."""
+    reader, writer = await asyncio.open_connection(sim.host, sim.port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: sim\r\nAuthorization: Bearer key\r\n\r\n".encode())
+    async with asyncio.timeout(4):
+        got = await reader.read()
+    writer.close()
+    return got
+
+
+async def test_json_can_be_garbage_in_a_whole_answer(http: httpx.AsyncClient) -> None:
+    await fail(http, "/v3/grants", mode="garbage_json")
+
+    answer = await http.get("/v3/grants")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        answer.json()
+
+
+async def test_a_proxy_can_answer_with_its_page_after_the_effect(http: httpx.AsyncClient, sim: Running) -> None:
+    await fail(http, "/v3/connect/custom", mode="html")
+
+    answer = await http.post("/v3/connect/custom", json=ROOM)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (502, "text/html")
+    assert await rooms(sim) == ["room"]
+
+
+async def test_a_gzip_can_be_cut_off(http: httpx.AsyncClient) -> None:
+    await fail(http, "/v3/grants", mode="truncated_gzip", status=200, body=["x" * 1000] * 10)
+
+    answer = await http.get("/v3/grants")
+
+    assert answer.headers["content-encoding"] == "gzip"
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        answer.json()
+
+
+@pytest.mark.parametrize("mode", ["reset", "long_length", "garbage_chunks", "huge_header", "raw"])
+async def test_an_answer_can_be_spoilt_so_that_no_client_takes_it(http: httpx.AsyncClient, mode: str) -> None:
+    await fail(http, "/v3/grants", mode=mode)
+
+    with pytest.raises(httpx.TransportError):
+        await http.get("/v3/grants")
+
+    assert (await http.get("/v3/grants")).status_code == 200
+    assert (await http.get("/_sim/calls")).json()["statuses"] == {"dropped": 1, "200": 1}
+
+
+async def test_a_length_can_be_too_short(http: httpx.AsyncClient, sim: Running) -> None:
+    await fail(http, "/v3/grants", mode="short_length", status=200, body={"data": []})
+
+    head, _, body = (await bytes_of(sim)).partition(b"\r\n\r\n")
+
+    assert b"Content-Length: 6" in head
+    assert body == b'{"data": []}'
+
+
+async def test_noise_can_come_before_an_answer_that_is_good(http: httpx.AsyncClient, sim: Running) -> None:
+    await fail(http, "/v3/grants", mode="informational", count=2)
+
+    assert [line[:12] for line in (await bytes_of(sim)).split(b"\r\n") if line.startswith(b"HTTP/")] == [
+        b"HTTP/1.1 100",
+        b"HTTP/1.1 102",
+        b"HTTP/1.1 103",
+        b"HTTP/1.1 200",
+    ]
+    assert (await http.get("/v3/grants")).json()["data"] == []
+
+
+async def test_a_header_need_not_be_text(http: httpx.AsyncClient) -> None:
+    await fail(http, "/v3/grants", mode="odd_header")
+
+    answer = await http.get("/v3/grants")
+
+    assert dict(answer.headers.raw)[b"X-Odd"] == b"caf\xe9 \xff\xfe"
+    assert answer.json()["data"] == []
+
+
+async def test_any_bytes_can_be_the_body_or_the_whole_answer(http: httpx.AsyncClient, sim: Running) -> None:
+    odd = base64.b64encode(b"\x00\xff\xfe").decode()
+    await fail(http, "/v3/grants", body_base64=odd, headers={"Content-Type": "application/json"})
+    await fail(http, "/v3/webhooks", body_base64=odd, mode="raw")
+
+    answer = await http.get("/v3/grants")
+
+    assert (answer.content, answer.headers["content-type"]) == (b"\x00\xff\xfe", "application/json")
+    assert await bytes_of(sim, "/v3/webhooks") == b"\x00\xff\xfe"
+
+
 async def test_what_cannot_be_a_fault_is_refused(http: httpx.AsyncClient) -> None:
-    for wrong in ({"mode": "explode"}, {"count": "many"}, {"status": "500"}):
+    for wrong in (
+        *({"mode": "explode"}, {"count": "many"}, {"status": "500"}, {"status": 99}, {"body_base64": "%"}),
+        {"status": 200, "headers": {"X": "a\r\nb"}},
+    ):
         assert (await http.post("/_sim/faults", json=wrong)).status_code == 400
 
 
