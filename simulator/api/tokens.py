@@ -84,7 +84,7 @@ def _refresh(state: State, sent: Json) -> Answer:
     parent = state.tokens.use_refresh(sent["refresh_token"], rules)
     grant = state.books.find(parent.family.grant_id) if parent else None
     if parent is None or grant is None:
-        raise refused_oauth("invalid_token", "Token expired or revoked")
+        raise refused_oauth("invalid_grant", "Token expired or revoked")  # RFC 6749, 5.2
     body = _tokens(state, grant, parent.family)
     if rules.rotate:
         body["refresh_token"] = state.tokens.issue_refresh(parent.family)

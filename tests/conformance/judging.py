@@ -10,6 +10,7 @@ from tests.conformance.tour import Tour
 Rows: TypeAlias = Iterator[tuple[Operation, list[str]]]
 
 NO_METHOD = "no method in this SDK"
+NOT_REACHED = "not reached: a step failed"
 
 
 def unexplained(document: Document, tour: Tour) -> list[str]:
@@ -49,7 +50,8 @@ def _reached(document: Document, tour: Tour, operation: Operation) -> str:
         return f"✓ {called[0]}"
     calls = (departure for exchange in tour.exchanges for departure in document.departures(exchange))
     reasons = (explanation(tour.client, departure) for departure in calls)
-    return next((entry.reason for entry in reasons if entry and entry.instead_of == operation.id), NO_METHOD)
+    instead = next((entry.reason for entry in reasons if entry and entry.instead_of == operation.id), None)
+    return instead or (NO_METHOD if tour.called >= tour.methods else NOT_REACHED)
 
 
 def _answered(document: Document, tours: Sequence[Tour], operation: Operation) -> str:

@@ -199,7 +199,8 @@ def _closed(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     closed = {name: f"{NAME}{part}" if name == "$ref" else _closed(part) for name, part in node.items()}
-    if isinstance(closed.get("properties"), dict) and closed.get("type", "object") == "object":
+    if isinstance(named := closed.get("properties"), dict) and closed.get("type", "object") == "object":
+        closed["properties"] = dict.fromkeys(closed.get("required", ()), True) | named  # some are required, no more
         closed.setdefault("additionalProperties", False)
     return closed
 
@@ -228,7 +229,7 @@ def _complaints(error: ValidationError) -> Iterator[tuple[str, str]]:
     place = "".join(f"/{'*' if isinstance(part, int) else part}" for part in error.absolute_path)
     match error.validator:
         case "additionalProperties":
-            known = error.schema.get("properties", {})
+            known = error.schema["properties"]
             yield from ((f"{place}/{name}", "is not documented") for name in error.instance if name not in known)
         case "required":
             yield from ((f"{place}/{n}", "is missing") for n in error.validator_value if n not in error.instance)

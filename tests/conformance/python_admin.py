@@ -29,7 +29,7 @@ def connectors_are_made_read_changed_and_deleted(v: Visitor) -> None:
     assert v("connectors.list").data == []
     made = v("connectors.create", GOOGLE).data
     assert (made.provider, made.scope) == ("google", GOOGLE["scope"])
-    assert made.settings == {"client_id": "g-client", "topic_name": "projects/p/topics/nylas"}
+    assert made.settings == {"topic_name": "projects/p/topics/nylas"}
     assert v("connectors.find", "google").data == made
     changed = v("connectors.update", "google", {"name": "Ours", "scope": ["openid"]}).data
     assert (changed.scope, changed.settings) == (["openid"], made.settings)
@@ -63,7 +63,8 @@ def credentials_are_made_read_changed_and_deleted(v: Visitor) -> None:
     assert made.created_at == made.updated_at > 0
     assert v("connectors.credentials.find", "google", made.id).data == made
     assert v("connectors.credentials.create", "google", body).data.id == made.id
-    changed = v("connectors.credentials.update", "google", made.id, {"name": "robot 2", "credential_data": {}})
+    renewed = {**SERVICE_ACCOUNT, "private_key_id": "key-2"}
+    changed = v("connectors.credentials.update", "google", made.id, {"name": "robot 2", "credential_data": renewed})
     assert (changed.data.id, changed.data.name) == (made.id, "robot 2")
     listed = v("connectors.credentials.list", "google", {"limit": 10, "sort_by": "created_at", "order_by": "desc"})
     assert made.id in [credential.id for credential in listed.data]
@@ -85,7 +86,7 @@ def a_credential_that_is_not_there_or_not_whole_is_refused(v: Visitor) -> None:
     for method, more in (("find", ()), ("update", ({"name": "x"},)), ("destroy", ())):
         with pytest.raises(NylasApiError) as refused:
             v(f"connectors.credentials.{method}", "google", "11111111-2222-4333-8444-999999999999", *more)
-        assert refused.value.status_code == 400
+        assert refused.value.status_code == 404
         assert refused.value.request_id
     body = {"name": "robot", "credential_type": "serviceaccount", "credential_data": {"client_email": "x"}}
     with pytest.raises(NylasApiError) as refused:

@@ -103,10 +103,10 @@ def tokens_tell_whose_they_are(v: Visitor) -> None:
 
 @STEPS
 def an_unknown_token_tells_nothing(v: Visitor) -> None:
-    # The SDK looks for the general error body here; Nylas sends OAuth's, which it can't read.
     for method in ("auth.id_token_info", "auth.validate_access_token"):
-        with pytest.raises((NylasApiError, AttributeError)):
+        with pytest.raises(NylasOAuthError) as refused:
             v(method, "unknown")
+        assert (refused.value.status_code, refused.value.error, refused.value.error_code) == (400, "invalid_token", 400)
 
 
 @STEPS

