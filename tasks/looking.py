@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lifecycle import Observation
-from nylas_api import Answer, Garbled, GrantNotFound, NylasError, NylasGrant
+from nylas_api import Answer, Garbled, GrantNotFound, GrantUnauthorized, NylasError, NylasGrant, Unavailable
 from tasks.context import Context
 
 
@@ -40,7 +40,10 @@ def seen(answer: Answer[NylasGrant], *, just_authenticated: bool = False) -> Loo
 
 
 async def look_at(ctx: Context, grant_id: str) -> Look | NylasError:
-    """Ask Nylas about one grant. That it has no record of it (404) is a look as well."""
+    """Ask Nylas about one grant. That it has no record of it (404) is a look as well.
+
+    A 401 for this grant alone is none: nothing documents what it would say of the grant, so it is asked about again.
+    """
     asked_at: datetime = ctx.now()
     try:
         look = seen(await ctx.nylas.grants.get(grant_id))
@@ -49,6 +52,8 @@ async def look_at(ctx: Context, grant_id: str) -> Look | NylasError:
         return look
     except GrantNotFound as gone:
         return Look(grant_id, Observation.gone(at=asked_at), None, gone.request_id)
+    except GrantUnauthorized as refusal:
+        return Unavailable(str(refusal), status=refusal.status, type=refusal.type, request_id=refusal.request_id)
     except NylasError as error:
         return error
 

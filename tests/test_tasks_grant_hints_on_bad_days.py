@@ -151,7 +151,7 @@ async def test_a_refused_api_key_says_nothing_about_the_grant_and_the_event_wait
     [grant_id] = await known(ctx, sim)
     clock.forward(minutes=1)
     event_id = await hint(ctx, GRANT_EXPIRED, grant_id)
-    await fails(sim, ONE_GRANT, status=401)
+    await fails(sim, "/v3/*", status=401)
 
     await confirm_expiry.run(ctx, [event_id])
 
@@ -159,6 +159,19 @@ async def test_a_refused_api_key_says_nothing_about_the_grant_and_the_event_wait
     assert (event.settled_at, event.due_at) == (None, clock() + timedelta(minutes=1))
     assert event.reason is not None
     assert event.reason.startswith("Nylas answered 401")
+    assert "API key" in event.reason
+    assert await moves(ctx) == []
+
+
+async def test_a_grant_that_alone_is_refused_is_not_taken_for_dead(ctx: Context, sim: Running, clock: SetClock) -> None:
+    [grant_id] = await known(ctx, sim)
+    event_id = await hint(ctx, GRANT_EXPIRED, grant_id)
+    await fails(sim, ONE_GRANT, status=401)
+
+    await confirm_expiry.run(ctx, [event_id])
+
+    event = await the_event(ctx, event_id)
+    assert event.settled_at is None
     assert await moves(ctx) == []
 
 
