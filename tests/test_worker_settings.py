@@ -104,6 +104,13 @@ def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert "openssl rand -base64 32" in message
 
 
+def test_what_only_the_tests_are_told_may_stay_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVERGRANT_TEST_BUDGET_CALLS", "2000")
+    monkeypatch.setenv("EVERGRANT_NYLAS_OPENAPI", "nylas.json")
+
+    assert read().nylas_client_id == "client"
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -138,13 +138,18 @@ def _key_of_file(path: Path) -> bytes:
         raise BadSettings(f"{path}: {error}") from error
 
 
+def _is_of_the_tests(name: str) -> bool:
+    """Tell what the tests are told by, so that it may stay set where the product is started."""
+    return name.startswith(f"{PREFIX}TEST_") or name == f"{PREFIX}NYLAS_OPENAPI"
+
+
 def read() -> Settings:
     """Read the settings. Raises BadSettings that lists everything missing, misspelt or malformed at once."""
     fields = list(Settings.model_fields)
     known = {f"{PREFIX}{name.upper()}" for name in fields}
     wrong = []
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in known and not name.startswith(f"{PREFIX}TEST_"):
+        if name.startswith(PREFIX) and name not in known and not _is_of_the_tests(name):
             near = difflib.get_close_matches(name.removeprefix(PREFIX), [field.upper() for field in fields], n=1)
             wrong.append(f"{name} is not a setting" + (f"; did you mean {PREFIX}{near[0]}?" if near else ""))
     try:

@@ -2,6 +2,7 @@
 
 import sys
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -13,7 +14,7 @@ from tests.conformance.tour import Tour
 
 def main() -> int:
     """Return 1 if anything is not as it should be, 2 if there is no document."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     ran = [tours.client_tour(), tours.python_tour()]
     try:
         ran.append(tours.node_tour())
@@ -42,7 +43,9 @@ def _went_wrong(tour: Tour) -> list[str]:
 
 
 def _drawn(rows: judging.Rows, ran: list[Tour]) -> Table:
-    drawn = Table("Operation", *(tour.client for tour in ran), "Simulator", title="Nylas' OpenAPI, auth part")
+    drawn = Table(title="Nylas' OpenAPI, auth part", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("Operation", *(tour.client for tour in ran), "simulator"):
+        drawn.add_column(name, overflow="fold")
     for operation, cells in rows:
         drawn.add_row(f"{operation.verb} {operation.path}", *cells)
     return drawn
