@@ -1,4 +1,4 @@
-"""Grants at the simulator: lists, custom authentication, keys."""
+"""Grants at the simulator: lists, names, changes, keys."""
 
 from typing import Any
 from uuid import UUID
@@ -9,7 +9,7 @@ import pytest
 from simulator import start
 
 
-async def seed(nylas: httpx.AsyncClient, count: int, **more: str) -> list[str]:
+async def seed(nylas: httpx.AsyncClient, count: int, **more: str | bool) -> list[str]:
     ids: list[str] = (await nylas.post("/_sim/seed", json={"grants": count, **more})).json()["grants"]
     return ids
 
@@ -112,69 +112,52 @@ async def test_a_patch_replaces_what_it_names_and_heals(nylas: httpx.AsyncClient
     assert refused.json()["error"]["provider_error"]["error"] == "invalid_grant"
 
 
-@pytest.mark.parametrize(
-    ("provider", "settings", "email"),
-    [
-        ("google", {"refresh_token": "t:ada@example.com"}, "ada@example.com"),
-        ("microsoft", {"refresh_token": "t:ada@example.com"}, "ada@example.com"),
-        ("yahoo", {"refresh_token": "t:ada@example.com"}, "ada@example.com"),
-        ("zoom", {"refresh_token": "t:ada@example.com"}, "ada@example.com"),
-        ("google", {"email_address": "ada@example.com", "credential_id": "c"}, "ada@example.com"),
-        ("microsoft", {"email_address": "ada@example.com", "credential_id": "c"}, "ada@example.com"),
-        ("imap", {"imap_username": "ada@example.com", "imap_password": "p"}, "ada@example.com"),
-        ("icloud", {"username": "ada@example.com", "password": "p"}, "ada@example.com"),
-        ("virtual-calendar", {"email": "floor3-room12"}, "floor3-room12"),
-        (
-            "ews",
-            {"email": "ada@example.com", "ews_username": "ada", "ews_password": "p", "ews_host": "h"},
-            "ada@example.com",
-        ),
-    ],
-)
-async def test_each_provider_has_its_way_in_and_a_second_time_renews(
-    nylas: httpx.AsyncClient, provider: str, settings: dict[str, str], email: str
-) -> None:
-    first, second = await custom(nylas, provider, **settings), await custom(nylas, provider, **settings)
+async def test_rare_filters_find_their_grants(nylas: httpx.AsyncClient) -> None:
+    plain, spaced = await seed(nylas, 2), await seed(nylas, 2, workspace_id="w")
+    migrated = await seed(nylas, 3, migrated=True)
+    accounts = [grant["account_id"] for grant in await listed(nylas, order_by="asc") if "account_id" in grant]
 
-    assert (first.status_code, second.status_code) == (201, 201)
-    assert first.json()["data"]["email"] == email
-    assert first.json()["data"]["id"] == second.json()["data"]["id"]
-    assert not {"refresh_token", "password", "imap_password", "ews_password"} & set(first.json()["data"]["settings"])
+    async def ids(**params: str | int) -> list[str]:
+        return [grant["id"] for grant in await listed(nylas, order_by="asc", **params)]
+
+    assert await ids(workspace_id="w") == spaced
+    assert await ids(account_id=accounts[1]) == [migrated[1]]
+    assert await ids(account_ids=f"{accounts[0]},{accounts[2]},nobody") == [migrated[0], migrated[2]]
+    assert await ids(account_ids=accounts[0], provider="imap") == []
+    assert await ids(ip="203.0.113.9") == []
+    assert set(await ids()) == {*plain, *spaced, *migrated}
 
 
-@pytest.mark.parametrize(
-    ("body", "kind"),
-    [
-        (b"{", "api.invalid_request_payload"),
-        (b"{}", "grant.provider_required"),
-        (b'{"provider": "pigeon", "settings": {}}', "invalid_request_error"),
-        (b'{"provider": "google"}', "invalid_request_error"),
-        (b'{"provider": "google", "settings": {"email_address": "a@b.c"}}', "invalid_request_error"),
-        (b'{"provider": "zoom", "settings": {"refresh_token": "revoked-yesterday"}}', "bad_request"),
-    ],
-)
-async def test_what_custom_auth_cannot_use_is_refused(nylas: httpx.AsyncClient, body: bytes, kind: str) -> None:
-    answer = await nylas.post("/v3/connect/custom", content=body)
+async def test_the_few_that_are_invalid_are_listed_in_order_with_pages_and_bounds(nylas: httpx.AsyncClient) -> None:
+    ids = await seed(nylas, 30)
+    ailing = ids[3:30:9]
+    for grant in ailing:
+        await nylas.post(f"/_sim/grants/{grant}/expire")
+    at = (await nylas.get(f"/v3/grants/{ailing[1]}")).json()["data"]["created_at"]
 
-    assert (answer.status_code, answer.json()["error"]["type"]) == (400, kind)
+    async def invalid(**params: str | int) -> list[str]:
+        return [grant["id"] for grant in await listed(nylas, grant_status="invalid", **params)]
+
+    assert await invalid() == ailing[::-1]
+    assert await invalid(limit=1, offset=1) == [ailing[1]]
+    assert await invalid(order_by="asc", sort_by="updated_at", since=at) == ailing[1:]
+    assert await invalid(before=at - 1) == ailing[:1]
+    await custom(nylas, "google", refresh_token="t:user000004@example.com")
+    assert ailing[0] not in await invalid()
 
 
-async def test_a_broken_credential_fails_in_bulk_until_it_is_repaired(nylas: httpx.AsyncClient) -> None:
-    [grant_id] = await seed(nylas, 1, credential_id="cred")
-    bulk = {"email_address": "user000001@example.com", "credential_id": "cred"}
+async def test_aliases_are_shown_on_demand_where_the_provider_has_them(nylas: httpx.AsyncClient) -> None:
+    [google], [imap] = await seed(nylas, 1), await seed(nylas, 1, provider="imap")
 
-    broken = await nylas.post("/_sim/credentials/cred/break", json={"expire_grants": True})
-    refused = await custom(nylas, "google", **bulk)
-    await nylas.post("/_sim/credentials/cred/repair")
-    taken = await custom(nylas, "google", **bulk)
+    async def aliases(grant: str, **params: str) -> list[str] | None:
+        found: list[str] | None = (
+            (await nylas.get(f"/v3/grants/{grant}", params=params)).json()["data"].get("email_aliases")
+        )
+        return found
 
-    assert broken.json()["expired"] == [grant_id]
-    assert refused.status_code == 400
-    assert refused.json()["error"]["provider_error"] == {
-        "error": "invalid_grant",
-        "provider_error": "Bad Request",
-    }
-    assert (taken.status_code, taken.json()["data"]["id"]) == (201, grant_id)
+    assert await aliases(google, expose_aliases="true") == ["user000001.alias@example.com", "u.alias@example.com"]
+    assert await aliases(google) is None
+    assert await aliases(imap, expose_aliases="true") is None
 
 
 async def test_calls_need_a_key_and_a_named_key_is_the_only_one() -> None:
