@@ -40,6 +40,7 @@ class Wire:
         self.heads: list[str] = []
         self.bodies: list[bytes] = []
         self.talks: set[asyncio.Task[None]] = set()
+        self.new_client: Callable[[], NylasClient]
 
     def queries(self, name: str) -> list[str]:
         return [parse_qs(urlsplit(head.split()[1]).query).get(name, [""])[0] for head in self.heads]
@@ -69,11 +70,10 @@ async def nylas(*replies: Reply, **options: object) -> AsyncIterator[tuple[Nylas
     port = server.sockets[0].getsockname()[1]
     http = open_http(connections=20)
     settings = {"deadline": timedelta(seconds=5), "now": lambda: NOW, "attempts": 1, "chance": lambda: 0.05, **options}
+    settings |= {"api_uri": f"http://127.0.0.1:{port}/", "api_key": KEY, "client_id": "app", "http": http}
+    wire.new_client = lambda: NylasClient(**settings)
     try:
-        yield (
-            NylasClient(api_uri=f"http://127.0.0.1:{port}/", api_key=KEY, client_id="app", http=http, **settings),
-            wire,
-        )
+        yield wire.new_client(), wire
     finally:
         await http.aclose()
         server.close()
