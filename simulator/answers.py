@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
 
+_AS_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 ERRORS_PAGE = "https://developer.nylas.com/docs/api/errors/"
 
 USUAL_ERRORS = {
@@ -41,7 +42,7 @@ class Answer:
         if isinstance(self.body, str):
             return self.body.encode()
         whole = self.body if self.flat else {"request_id": request_id, **self.body}
-        return json.dumps(whole, separators=(",", ":")).encode()
+        return _AS_TEXT(whole).encode()
 
     @property
     def content_type(self) -> str:

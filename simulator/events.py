@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from uuid import NAMESPACE_URL, uuid5
 
 from simulator.answers import Json
@@ -57,6 +58,7 @@ def source_of(kind: str, provider: str) -> str:
     return SYSTEM if family == "grant" else f"/{provider}/{FAMILIES.get(family, family)}/realtime"
 
 
+@cache
 def integration_id(provider: str) -> str:
     """Return the id of the connector, under the name it had in v2."""
     return str(uuid5(NAMESPACE_URL, f"connector:{provider}"))
