@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ingress.cli_application import applications_app, redirect_uris_app, webhooks_app
+from ingress.cli_connectors import connectors_app, credentials_app
+from ingress.cli_options import AsJson, Yes
 from lifecycle import GrantStatus
 
 app = typer.Typer(
@@ -17,11 +20,15 @@ app = typer.Typer(
 )
 grants_app = typer.Typer(help="Look at grants.", no_args_is_help=True)
 app.add_typer(grants_app, name="grants")
+app.add_typer(connectors_app, name="connectors")
+app.add_typer(credentials_app, name="credentials")
+app.add_typer(applications_app, name="applications")
+app.add_typer(redirect_uris_app, name="redirect-uris")
+app.add_typer(webhooks_app, name="webhooks")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Tasks, and calls to Nylas, in flight.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Provider = Annotated[str | None, typer.Option(help="Only grants of this provider.")]
 Status = Annotated[GrantStatus | None, typer.Option(help="Only grants of this status.")]
 Grant = Annotated[str, typer.Argument(help="The grant's id, or its email address.")]
@@ -111,7 +118,7 @@ def reauth(
     status: Status = None,
     credential: Annotated[str | None, typer.Option(help="Only grants of this connector credential.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+    yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print its id and return.")] = True,
 ) -> None:
     """Re-authenticate many grants by their credentials, as a campaign."""
@@ -164,6 +171,14 @@ def grants_reauth(
     from ingress.reauthenticating import reauth_one
 
     run(lambda runtime: reauth_one(runtime, grant, wait=wait))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Look at all that must be right, here and at Nylas, and say what to do where it is not."""
+    from ingress.doctor.examination import doctor as examine_all
+
+    examine_all(as_json=as_json)
 
 
 @app.command()
