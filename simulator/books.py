@@ -1,5 +1,6 @@
 """The grants Nylas holds: one for each email address, found by id, by email, or in order of time."""
 
+import gc
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -13,6 +14,9 @@ KEPT_SECRET = {
     *("refresh_token", "credential_id", "email_address", "scopes"),
     *("password", "imap_password", "smtp_password", "ews_password", "app_password"),
 }
+MANY = 100_000
+"""So many grants at once are kept from the garbage collector, which would stop everything to look at them."""
+
 SHOWN_IF_KNOWN = (
     *("state", "name", "ip", "user_agent", "credential_id"),
     *("provider_user_id", "workspace_id", "account_id"),
@@ -143,7 +147,7 @@ class Books:
             workspace_id=user.workspace_id,
             settings=user.settings,
         )
-        self._enter([grant])
+        self._enter([grant], [(grant.email.lower(), grant)])
         return grant, True
 
     def touch(self, grant: Grant) -> None:
@@ -193,6 +197,8 @@ class Books:
         if credential is not None:
             self._connectors.adopt(provider, credential)
         self._oldest -= count
+        domain = domain.lower()
+        nothing: Json = {}
         grants = [
             Grant(
                 id=self._ids.new_id(),
@@ -200,8 +206,9 @@ class Books:
                 email=f"user{self._seeded + n:06}@{domain}",
                 provider=provider,
                 scope=scope,
-                created_at=self._oldest + n - 1,
-                updated_at=self._oldest + n - 1,
+                created_at=(second := self._oldest + n - 1),
+                updated_at=second,
+                settings=nothing,
                 _status=status,
                 _ailing=self.ailing,
                 credential_id=credential,
@@ -212,12 +219,14 @@ class Books:
         ]
         self._numbered += count
         self._seeded += count
-        self._enter(grants)
+        self._enter(grants, by_email=((grant.email, grant) for grant in grants))
+        if count >= MANY:
+            gc.freeze()
         return [grant.id for grant in grants]
 
-    def _enter(self, grants: list[Grant]) -> None:
+    def _enter(self, grants: list[Grant], by_email: Iterable[tuple[str, Grant]]) -> None:
         self.by_id.update((grant.id, grant) for grant in grants)
-        self.by_email.update((grant.email.lower(), grant) for grant in grants)
+        self.by_email.update(by_email)
         self.by_account.update((grant.account_id, grant) for grant in grants if grant.account_id)
         self.ailing.update((grant.id, grant) for grant in grants if grant.grant_status != "valid")
         for timeline in self.timelines.values():

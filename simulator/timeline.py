@@ -38,7 +38,9 @@ class Timeline:
         """Put many in their places, and all others in order again, with one sort."""
         everyone = [grant for shelf in self._shelves for grant in shelf]
         everyone.extend(grants)
-        everyone.sort(key=self._place)
+        # Two sorts by a number each cost less, in time and in memory, than one by pairs of them.
+        everyone.sort(key=attrgetter("number"))
+        everyone.sort(key=self._moment)
         self._shelves = [everyone[first : first + SHELF] for first in range(0, len(everyone), SHELF)]
 
     def remove(self, grant: "Grant") -> None:
