@@ -42,7 +42,6 @@ def test_the_lock_of_the_node_sdk_names_no_host() -> None:
 def test_without_node_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is left to believe that the Node SDK was tried."""
     monkeypatch.setenv("PATH", "/nowhere")
-    node_sdk.installed.cache_clear()
 
     with pytest.raises(node_sdk.NoNode, match="no node or no npm on PATH"):
-        node_sdk.installed()
+        node_sdk.made()

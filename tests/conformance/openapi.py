@@ -46,7 +46,7 @@ class Departure:
         return f"{self.operation}: {self.part} {self.place}: {self.complaint}".replace("  ", " ")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """An operation of the document, its references to parameters and answers followed."""
 

@@ -210,9 +210,7 @@ def a_wrong_api_key_opens_nothing(v: Visitor) -> None:
 
 
 @STEPS
-def too_many_calls_and_blocked_grants_are_refused(v: Visitor) -> None:
-    tokens = v.sign_in()
-    v.control(f"grants/{tokens.grant_id}/block", {})
+def too_many_calls_are_refused(v: Visitor) -> None:
     v.control("faults", {"path": "/v3/grants", "status": 429, "count": 1})
     with pytest.raises(NylasApiError) as refused:
         v("grants.list")

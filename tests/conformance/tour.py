@@ -36,11 +36,11 @@ class Outcome:
     problem: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Tour:
     """What one client did: how its steps went, which methods it called, and what passed over the wire.
 
-    `methods` are those that the client has, so that none is forgotten.
+    `methods` are those that the client has, so that none is forgotten. A tour equals only itself.
     """
 
     client: str
