@@ -263,7 +263,7 @@ async def test_no_secret_of_what_is_sent_is_a_plain_text() -> None:
     kinds = {kind for _, kind, _ in (*SETTINGS, *APPS, *CREDENTIALS)}
     fields = {(kind, name): field for kind in kinds for name, field in kind.model_fields.items()}
     secret = {key: field for key, field in fields.items() if key[1].endswith(words)}
-    assert len(secret) == 11
+    assert len(secret) == 12
     for field in secret.values():
         assert SecretStr in (field.annotation, *get_args(field.annotation))
 
