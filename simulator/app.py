@@ -10,6 +10,7 @@ from simulator.api.routes import OPEN, WITH_KEY
 from simulator.asked import Asked, Handler, ask
 from simulator.control.routes import CONTROL
 from simulator.gate import Route, gated
+from simulator.page import page
 from simulator.state import State
 
 
@@ -22,6 +23,7 @@ def application(state: State) -> web.Application:
         app.router.add_route(method, _matching(path), gated(state, path, handler))
     for method, path, handler in CONTROL:
         app.router.add_route(method, _matching(path), _controlled(state, handler))
+    app.router.add_route("GET", "/", _controlled(state, page))
     app.router.add_route("GET", "/healthz", _controlled(state, _health))
     # Even what is not simulated is counted, and can be given a fault.
     app.router.add_route("*", "/v3/{rest:.*}", gated(state, None, _unknown))
