@@ -2,6 +2,7 @@
 
 from lifecycle.backoff import delay_before
 from lifecycle.rules import decide, doubt
+from lifecycle.spells import Spell
 from lifecycle.terms import Change, GrantStatus, Observation, Standing
 
-__all__ = ["Change", "GrantStatus", "Observation", "Standing", "decide", "delay_before", "doubt"]
+__all__ = ["Change", "GrantStatus", "Observation", "Spell", "Standing", "decide", "delay_before", "doubt"]
