@@ -41,7 +41,7 @@ async def create_credential(runtime: Runtime, provider: str, name: str, options:
         say(f"The credential is {credential.id}.")
         out.print(consent, soft_wrap=True, markup=False)
     else:
-        put_one({name: value for name, value in shown.items() if value is not None}, as_json=False)
+        put_one(shown, as_json=False)
     if consent:
         say(
             "Next an administrator of the tenant opens that address and consents. It worked if the browser ends at an "
