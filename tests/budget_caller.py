@@ -41,7 +41,7 @@ async def call(told: dict[str, Any]) -> dict[str, Any]:
 
     async def one() -> None:
         try:
-            await nylas.list_grants(limit=1)
+            await nylas.grants.list(limit=1)
             answers["ok"] += 1
         except NylasError as error:
             answers[type(error).__name__] += 1
@@ -69,4 +69,4 @@ async def call(told: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(call(json.loads(sys.argv[1])))))
+    sys.stdout.write(json.dumps(asyncio.run(call(json.loads(sys.argv[1])))) + "\n")

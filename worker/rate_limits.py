@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 DETECT = "detect"
 
-# We space departures, and Nylas counts arrivals: a call that is held up on its way comes closer to those behind it. So a
-# window is a little longer than the one that Nylas counts (7 ms of a second), and the pace slower still (49.5 calls a
+# We space departures, and Nylas counts arrivals: a call that is held up on its way comes closer to those behind it. So
+# a window is a little longer than the one that Nylas counts (7 ms of a second), and the pace slower still (49.5 calls a
 # second where 50 are allowed): what lies between the two is for catching up. See docs/adr/0008.
 WIDER = 1.007
 SLOWER = 1.0101
