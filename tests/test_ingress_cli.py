@@ -109,7 +109,7 @@ async def test_a_key_file_that_others_can_read_is_refused(terminal: Terminal, tm
 async def test_help_names_each_command(python: str) -> None:
     said = await Terminal(python)("--help")
     assert (said.code, said.err) == (0, "")
-    for name in ("up", "web", "worker", "beat", "migrate", "sync", "reauth", "grants", "simulator", "demo"):
+    for name in ("up", "web", "worker", "beat", "migrate", "sync", "reauth", "grants", "doctor", "simulator", "demo"):
         assert f" {name} " in said.out
     grants = await Terminal(python)("grants", "--help")
     for name in ("list", "show", "why", "reauth"):
