@@ -116,6 +116,14 @@ async def test_help_names_each_command(python: str) -> None:
         assert f" {name} " in grants.out
 
 
+async def test_asking_for_help_waits_for_no_database_driver_and_no_http_client(python: str) -> None:
+    program = "import sys, ingress.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    process = await asyncio.create_subprocess_exec(python, "-c", program, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert set(out.decode().split()).isdisjoint({"sqlalchemy", "celery", "httpx", "aiohttp", "redis", "pydantic"})
+
+
 @only_sqlite
 @pytest.mark.parametrize("command", ["web", "worker", "beat"])
 async def test_a_program_that_needs_a_redis_says_so(terminal: Terminal, command: str) -> None:

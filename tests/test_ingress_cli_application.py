@@ -1,9 +1,5 @@
 """`evergrant applications` and `redirect-uris`: whose key it is, and where users may come back to."""
 
-import asyncio
-import sys
-from pathlib import Path
-
 import pytest
 
 from simulator import Running
@@ -104,13 +100,3 @@ async def test_a_url_that_is_registered_twice_is_removed_by_its_id_only(evergran
     assert said.code == 1
     assert all(uri_id in said.err for uri_id in ids)
     assert len(sim.state.application.redirect_uris) == 2
-
-
-async def test_asking_for_help_waits_for_no_database_driver_and_no_http_client() -> None:
-    program = "import sys, ingress.cli; print(*{name.partition('.')[0] for name in sys.modules})"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", program), cwd=Path(__file__).parents[1], stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode == 0
-    assert set(out.decode().split()).isdisjoint({"sqlalchemy", "celery", "httpx", "aiohttp", "redis", "pydantic"})

@@ -1,4 +1,4 @@
-"""What the doctor asks the database: is it there, is it migrated, and is its work being done?"""
+"""What the doctor asks the database: whether it is there, and migrated, and its work is being done."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
