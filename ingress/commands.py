@@ -11,6 +11,7 @@ from ingress.terminal import fail
 from models.migrations import is_current
 from worker.app import make_app
 from worker.doorbell import Doorbell
+from worker.logs import quiet
 from worker.runtime import Runtime, open_runtime
 from worker.settings import BadSettings, Settings, read
 
@@ -47,7 +48,8 @@ def run(command: Callable[[Runtime], Awaitable[T]]) -> T:
             await runtime.close()
 
     try:
-        return asyncio.run(opened())
+        with quiet():
+            return asyncio.run(opened())
     except (SQLAlchemyError, OSError) as error:
         fail(f"The database does not answer as it should: {_first_line(error)}\nIs it migrated? (evergrant migrate)")
     finally:

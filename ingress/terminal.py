@@ -3,13 +3,16 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.prompt import Confirm
 from rich.table import Table
+from rich.text import Text
 
 WIDE = 240
 
@@ -37,8 +40,10 @@ def agree(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         fail(f"{question}\nThere is no terminal to ask at: say --yes", code=2)
-    if not typer.confirm(question, err=True):
-        raise typer.Exit(1)
+    with suppress(EOFError):
+        if Confirm.ask(Text(question), console=err, default=False):
+            return
+    raise typer.Exit(1)
 
 
 def put_json(value: object) -> None:

@@ -5,10 +5,14 @@ from typing import Protocol
 
 
 class Budget(Protocol):
-    """Nylas allows 50 calls a second for each API group of an application ("API and provider rate limits")."""
+    """Nylas allows so many calls to each API group of an application ("API and provider rate limits").
+
+    50 a second to each of `applications`, `authentication`, `connectors`, `grants` and `webhooks`; and 20 a minute to
+    POST /v3/providers/detect, which is a group of its own here: `detect`.
+    """
 
     async def take(self, group: str) -> None:
-        """Wait until a call of this group ("authentication", "grants") may go."""
+        """Wait until a call of this group may go. It should go at once: what waits on is counted too early."""
 
     async def pushed_back(self, group: str, wait: timedelta) -> None:
         """Hear that Nylas itself refused a call of this group with 429 and wants silence for `wait`.

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from simulator.answers import Json
 from simulator.limiter import Window
 
-KEPT = 100_000
+KEPT = 200_000
 # A million grants asked for one by one must not fill the memory: so many are told apart, the rest only counted.
-MOST_GRANTS = 100_000
+MOST_GRANTS = 400_000
 MOST_PATHS = 1000
 
 
@@ -42,6 +42,7 @@ class Calls:
         self.total = self.in_flight = self.max_in_flight = 0
         self.by_path: Counter[str] = Counter()
         self.by_grant: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.not_told_apart = 0
         self.codes: Counter[str] = Counter()
         self.per_second: Counter[int] = Counter()
         self.statuses: Counter[str] = Counter()
@@ -69,6 +70,8 @@ class Calls:
         for grant in grants:
             if grant in self.by_grant or len(self.by_grant) < MOST_GRANTS:
                 self.by_grant[grant][route] += 1
+            else:
+                self.not_told_apart += 1
         return call
 
     def leave(self, call: Call, status: int | None) -> None:
@@ -83,6 +86,7 @@ class Calls:
             "total": self.total,
             "by_path": self.by_path,
             "by_grant": self.by_grant,
+            "not_told_apart": self.not_told_apart,
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "codes_exchanged": self.codes,

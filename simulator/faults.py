@@ -54,8 +54,10 @@ class Faults:
     def add(self, sent: Json) -> Fault:
         """Note a fault, or refuse what can't be one."""
         count, delay = sent.get("count"), sent.get("delay_ms", 0)
-        if not (count is None or isinstance(count, int)) or not isinstance(delay, int | float):
-            raise bad_request("count and delay_ms must be numbers")
+        if not (count is None or (isinstance(count, int) and count > 0)):
+            raise bad_request("count must be a number above 0, or left out for no end")
+        if not isinstance(delay, int | float):
+            raise bad_request("delay_ms must be a number")
         fault = Fault(
             path=str(sent.get("path", "*")),
             method=str(sent.get("method", "*")).upper(),

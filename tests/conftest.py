@@ -3,18 +3,22 @@
 import asyncio
 import os
 import secrets
+import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
+from sqlmodel import SQLModel
 
 from ingress.embedded import start_postgres, start_valkey
 from models import Application
@@ -26,6 +30,7 @@ from nylas_api import NylasClient, open_http
 from simulator import Running, start
 from tasks.context import Context
 
+T = TypeVar("T")
 API_KEY = "nyk_test_key"
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 WEBHOOK_SECRET = "webhook-secret-of-the-tests"
@@ -56,10 +61,14 @@ def postgres() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="evergrant-postgres-") as folder:
         Path(folder).chmod(0o755)
         server, url = start_postgres(Path(folder) / "data")
-        with ThreadPoolExecutor(1) as thread:  # this thread may have a loop running
-            thread.submit(asyncio.run, _spare_the_disk(url)).result()
+        _run(_spare_the_disk(url))
         yield url
         server.stop()
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    with ThreadPoolExecutor(1) as thread:  # this thread may have a loop running
+        return thread.submit(asyncio.run, work).result()
 
 
 async def _spare_the_disk(url: str) -> None:
@@ -72,28 +81,92 @@ async def _spare_the_disk(url: str) -> None:
 
 async def fresh_postgres(postgres: str) -> str:
     """Make an empty database on the server; return its URL."""
-    name = f"test_{secrets.token_hex(8)}"
-    connection = await asyncpg.connect(postgres)
+    url = _beside(postgres, f"test_{secrets.token_hex(8)}")
+    async with _connected(postgres) as connection:
+        await connection.execute(f'CREATE DATABASE "{url.rpartition("/")[2]}"')
+    return url
+
+
+def _beside(server: str, name: str) -> str:
+    return server.rpartition("/")[0] + f"/{name}"
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
+        yield connection
     finally:
         await connection.close()
-    return postgres.rpartition("/")[0] + f"/{name}"
+
+
+async def migrated(url: str) -> None:
+    """Bring an empty database to the newest revision."""
+    database = Database(url)
+    await upgrade(database)
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database, for each test to copy."""
+    file = tmp_path_factory.mktemp("migrated") / "evergrant.db"
+    _run(migrated(f"sqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: str) -> str:
+    """The URL of a migrated PostgreSQL database that one test after the other has for itself."""
+
+    async def make() -> str:
+        url = await fresh_postgres(postgres)
+        await migrated(url)
+        return url
+
+    return _run(make())
+
+
+_OTHERS = "datname = current_database() AND pid != pg_backend_pid()"
+_EMPTY = "; ".join(
+    [
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {_OTHERS}",  # noqa: S608 - no part of it is a stranger's
+        "SET session_replication_role = replica",  # so the order of the tables does not matter
+        *(f'DELETE FROM "{table}"' for table in SQLModel.metadata.tables),  # noqa: S608 - as above
+    ]
+)
+
+
+@asynccontextmanager
+async def _emptied_after(url: str) -> AsyncIterator[str]:
+    """Yield it; leave no row and no connection behind. Ten times as quick as a database for each test."""
+    async with _connected(url) as connection:
+        revision = await connection.fetchval("SELECT version_num FROM alembic_version")
+        yield url
+        await connection.execute(_EMPTY)
+        await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database, on each of the two."""
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """The URL of a database without rows, on each of the two; if the test asks for `database`, it has tables."""
+    has_tables = "database" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'evergrant.db'}"
-    return await fresh_postgres(request.getfixturevalue("postgres"))
+        file = tmp_path / "evergrant.db"
+        if has_tables:
+            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+    elif has_tables:
+        async with _emptied_after(request.getfixturevalue("migrated_postgres")) as url:
+            yield url
+    else:
+        yield await fresh_postgres(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A migrated database, on each of the two."""
     database = Database(database_url)
-    await upgrade(database)
     yield database
     await database.close()
 

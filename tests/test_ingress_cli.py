@@ -109,11 +109,19 @@ async def test_a_key_file_that_others_can_read_is_refused(terminal: Terminal, tm
 async def test_help_names_each_command(python: str) -> None:
     said = await Terminal(python)("--help")
     assert (said.code, said.err) == (0, "")
-    for name in ("up", "web", "worker", "beat", "migrate", "sync", "reauth", "grants", "simulator", "demo"):
+    for name in ("up", "web", "worker", "beat", "migrate", "sync", "reauth", "grants", "doctor", "simulator", "demo"):
         assert f" {name} " in said.out
     grants = await Terminal(python)("grants", "--help")
     for name in ("list", "show", "why", "reauth"):
         assert f" {name} " in grants.out
+
+
+async def test_asking_for_help_waits_for_no_database_driver_and_no_http_client(python: str) -> None:
+    program = "import sys, ingress.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    process = await asyncio.create_subprocess_exec(python, "-c", program, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 0
+    assert set(out.decode().split()).isdisjoint({"sqlalchemy", "celery", "httpx", "aiohttp", "redis", "pydantic"})
 
 
 @only_sqlite

@@ -227,7 +227,14 @@ async def test_any_bytes_can_be_the_body_or_the_whole_answer(http: httpx.AsyncCl
 
 async def test_what_cannot_be_a_fault_is_refused(http: httpx.AsyncClient) -> None:
     for wrong in (
-        *({"mode": "explode"}, {"count": "many"}, {"status": "500"}, {"status": 99}, {"body_base64": "%"}),
+        *(
+            {"mode": "explode"},
+            {"count": "many"},
+            {"count": 0},
+            {"status": "500"},
+            {"status": 99},
+            {"body_base64": "%"},
+        ),
         {"status": 200, "headers": {"X": "a\r\nb"}},
     ):
         assert (await http.post("/_sim/faults", json=wrong)).status_code == 400

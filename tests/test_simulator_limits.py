@@ -149,3 +149,4 @@ def test_the_log_of_calls_stays_small_whatever_is_asked_for(monkeypatch: pytest.
     assert calls.total == 5
     assert calls.by_path == {"GET /v3/x/0": 1, "GET /v3/x/1": 1, "others": 3}
     assert list(calls.by_grant) == ["grant-0", "grant-1", "grant-2"]
+    assert calls.view(detail=False)["not_told_apart"] == 2  # and what is missing is said

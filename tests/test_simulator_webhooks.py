@@ -86,6 +86,7 @@ async def test_only_its_creation_shows_the_secret_of_a_webhook(http: httpx.Async
         ({"webhook_url": "ftp://product.example"}, "70005"),
         ({"webhook_url": "https://mine.ngrok-free.app/hook"}, "70005"),
         ({"webhook_url": 7}, "70005"),
+        ({"webhook_url": "http://["}, "70005"),
         ({"trigger_types": ["grant.revoked"]}, "invalid_request_error"),
         ({"trigger_types": [{}]}, "invalid_request_error"),
         ({"trigger_types": "grant.expired"}, "invalid_request_error"),

@@ -83,28 +83,27 @@ class SharedBudget:
         """Let the call go (0), or say in how many seconds to ask again."""
         clock = group.clock
         while line := self._usable_line(clock):
-            news, now = clock.news(), time.monotonic()
+            news = clock.news()
             try:
                 async with asyncio.timeout(PATIENCE):
                     answer = await line.ask(
                         name,
                         group.limit,
                         bulk=bulk,
-                        born=clock.born,
+                        known=clock.line,
                         returning=clock.was_alone(),
-                        news=[(call.let_go, now - call.at) for call in news],
+                        news=[(heard.believed, heard.seconds) for heard in news],
                     )
             except (RedisError, OSError) as error:
                 self._redis_failed(error)
                 break
-            clock.born, clock.processes = answer.born, answer.processes
+            clock.line, clock.processes = answer.line, answer.processes
             if answer.verdict == "tell":
                 continue
-            for call in news:
-                call.is_news = False
+            clock.told(news)
             match answer.verdict:
                 case "go":
-                    clock.went(answer.let_go, asked=now)
+                    clock.went(answer.let_go)
                     return 0.0
                 case "wait":
                     return answer.wait

@@ -13,27 +13,40 @@ LATE = 0.002
 
 @dataclass(slots=True)
 class Call:
-    """When a call went, by our clock; `born` names the shared line that let it go (or nothing) at `let_go`, by its own.
+    """A call that went: `at` by our clock, in seconds.
 
-    `is_news`: the line doesn't know of it, or believes that it went earlier than it did.
+    `line` is the shared line that knows of it, and `believed` when it believes that the call went, in microseconds of
+    its own clock; `let_go`, by that clock too, is when it let it go, if it was the one that did.
     """
 
     at: float
-    born: str = ""
+    line: str | None = None
+    believed: int | None = None
     let_go: int | None = None
-    is_news: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a shared line should hear of a call: it went so many seconds later than believed, or is unknown to it.
+
+    For an unknown one (`believed` is None) the seconds are since it went.
+    """
+
+    call: Call
+    believed: int | None
+    seconds: float
 
 
 class OwnClock:
     """The calls of one API group that this process made, by its own clock, and what it was told of the others.
 
-    `born` names the shared line that answered last. `processes` are at work as far as it said; until then two are taken
+    `line` names the shared line that answered last. `processes` are at work as far as it said; until then two are taken
     for granted, one for the web and one for the work.
     """
 
     def __init__(self, limit: RateLimit) -> None:
         """Know of no call yet."""
-        self.born = ""
+        self.line = ""
         self.processes = 2
         self._limit = limit
         self._calls: deque[Call] = deque()
@@ -42,7 +55,6 @@ class OwnClock:
         self._apart_until = 0.0
         self._went_alone_at = float("-inf")
         self._streak = 0
-        self._quickest = float("inf")
 
     def hold(self, seconds: float) -> None:
         """Let nobody go before so many seconds are over; a shorter hold doesn't undo a longer one."""
@@ -52,22 +64,37 @@ class OwnClock:
         """For how many seconds nobody may go."""
         return max(0.0, self._held_until - time.monotonic())
 
-    def went(self, let_go: int, *, asked: float) -> None:
-        """Remember a call that the shared line let go, and that was asked for at `asked`.
+    def went(self, let_go: int) -> None:
+        """Remember a call that the shared line let go, at this time of its clock."""
+        self._calls.append(Call(time.monotonic(), self.line, let_go, let_go))
 
-        What is over the quickest answer of all may have passed between its leave and its going.
+    def news(self) -> list[News]:
+        """What the shared line should hear of the calls of the last window.
+
+        The two clocks have nothing in common, so a call went late by what lay between its leave and its going, less
+        what lay there for the quickest one.
         """
-        now = time.monotonic()
-        self._quickest = min(self._quickest, now - asked)
-        self._calls.append(Call(now, self.born, let_go, now - asked > self._quickest + LATE))
-
-    def news(self) -> list[Call]:
-        """The calls of the last window that the shared line doesn't know of, or not rightly."""
-        self._forget()
+        now = self._forget()
+        news, delays = [], []
         for call in self._calls:
-            if call.born != self.born:
-                call.born, call.let_go, call.is_news = self.born, None, True
-        return [call for call in self._calls if call.is_news]
+            if call.line != self.line:
+                news.append(News(call, None, now - call.at))
+            elif call.let_go is not None:
+                delays.append((call.at - call.let_go / 1_000_000, call))
+        quickest = min((delay for delay, _ in delays), default=0.0)
+        for delay, call in delays:
+            later = delay - quickest - ((call.believed or 0) - (call.let_go or 0)) / 1_000_000
+            if later > LATE:
+                news.append(News(call, call.believed, later))
+        return news
+
+    def told(self, news: list[News]) -> None:
+        """Remember that the shared line heard the news."""
+        for heard in news:
+            if heard.believed is None:
+                heard.call.line, heard.call.believed, heard.call.let_go = self.line, None, None
+            else:
+                heard.call.believed = heard.believed + round(heard.seconds * 1_000_000)
 
     def part(self, seconds: float = 0.0) -> None:
         """Go by this clock from now on, for so many seconds at least.
@@ -101,10 +128,10 @@ class OwnClock:
             return due - now
         if other_waits and bulk != (self._streak >= BULK_AFTER):
             return max(share.interval / 4, 0.005)
-        self._streak = self._streak + 1 if other_waits and not bulk else 0
+        self._streak = 0 if bulk else self._streak + other_waits
         self._next = now + share.interval
         self._went_alone_at = now
-        self._calls.append(Call(now, self.born))
+        self._calls.append(Call(now))
         return 0.0
 
     def _share(self) -> RateLimit:

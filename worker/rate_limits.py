@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 DETECT = "detect"
 
-# The sender spaces departures; Nylas counts arrivals. A call that was held up on its way comes closer to those behind
-# it, so a window is counted 1 % longer than Nylas counts it (10 ms of a second), and the pace is a little slower still,
-# so that a slot that went late is caught up.
-WIDER = 1.01
-SLOWER = 1.0121
+# We space departures, and Nylas counts arrivals: a call that is held up on its way comes closer to those behind it. So
+# a window is a little longer than the one that Nylas counts (7 ms of a second), and the pace slower still (49.5 calls a
+# second where 50 are allowed): what lies between the two is for catching up. See docs/adr/0008.
+WIDER = 1.007
+SLOWER = 1.0101
 # How far the pace may fall behind (a process that woke up late, a slot that nobody came for) and still be caught up.
 CATCH_UP_SLOTS = 3
 CATCH_UP = 0.06

@@ -16,7 +16,7 @@ from worker.rate_limits import RateLimit
 # while bulk was in the line, `joint` when processes that kept apart may come back together.
 #
 # A value that is not there may have been lost with the calls that went a moment ago; one from the future was left by a
-# clock that was put back. Either way a new one is born: nobody goes for 100 ms, in which the processes that are at work
+# clock that was put back. Either way a new line begins: nobody goes for 100 ms, in which the processes that are at work
 # tell what they remember, and nothing is left to catch up.
 OPENING = """
 local SECOND = 1000000
@@ -26,7 +26,7 @@ local tolerance = tonumber(ARGV[2])
 local kept = redis.call('GET', KEYS[1])
 local state = kept and cmsgpack.unpack(kept)
 if not state or state.saved > now + SECOND then
-  state = {born = string.format('%.0f', now), tat = now + 0.1 * SECOND + tolerance, streak = 0, joint = 0,
+  state = {name = string.format('%.0f', now), tat = now + 0.1 * SECOND + tolerance, streak = 0, joint = 0,
            log = {}, line = {}, seen = {}}
 end
 local function save()
@@ -35,29 +35,29 @@ local function save()
 end
 """
 
-# Answers {verdict, microseconds to wait or when the call was let go, processes at work, born}.
+# Answers {verdict, microseconds to wait or when the call was let go, processes at work, the line's name}.
 ASK = (
     OPENING
     + """
 local interval, calls, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local process, kind, born, returning = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1'
+local process, kind, known, returning = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1'
 local me = kind .. process
 
 local function answer(verdict, number)
   save()
   local processes = 0
   for _ in pairs(state.seen) do processes = processes + 1 end
-  return {verdict, string.format('%.0f', math.ceil(number)), processes, state.born}
+  return {verdict, string.format('%.0f', math.ceil(number)), processes, state.name}
 end
 
 state.seen[process] = now
-if born ~= '' and born ~= state.born then return answer('tell', 0) end
+if known ~= '' and known ~= state.name then return answer('tell', 0) end
 
 -- What the process did that the line could not know of, and which of its calls went later than they were let go.
 local log, late = {}, {}
 for place = 9, #ARGV, 2 do
-  local at, went = ARGV[place], now - tonumber(ARGV[place + 1])
-  if at == '' then table.insert(state.log, went) else late[tonumber(at)] = went end
+  local at, micros = tonumber(ARGV[place]), tonumber(ARGV[place + 1])
+  if at then late[at] = at + micros else table.insert(state.log, now - micros) end
 end
 for place, at in ipairs(state.log) do state.log[place] = late[at] or at end
 table.sort(state.log)
@@ -105,7 +105,11 @@ if ahead == 0 and now >= due then
   state.tat = math.max(state.tat, now) + interval
   table.insert(log, now)
   state.line[me] = nil
-  state.streak = kind == 's' and others > 0 and state.streak + 1 or 0
+  if kind == 'b' then
+    state.streak = 0
+  elseif others > 0 then
+    state.streak = state.streak + 1
+  end
   return answer('go', now)
 end
 local wait = math.max(due - now, 0) + ahead * math.max(interval, 5000)
@@ -131,14 +135,14 @@ class Answer:
     """What the line says: go; wait so many seconds and ask again; tell what you remember; or keep apart meanwhile.
 
     `let_go` is the time of a call that may go, in microseconds of Redis' clock. `processes` are at work in this group;
-    `born` names this line, which another one may replace.
+    `line` names this one, which another one may replace.
     """
 
     verdict: Verdict
     wait: float
     let_go: int
     processes: int
-    born: str
+    line: str
 
 
 class SharedLine:
@@ -162,18 +166,19 @@ class SharedLine:
         limit: RateLimit,
         *,
         bulk: bool,
-        born: str,
+        known: str,
         returning: bool,
         news: Sequence[tuple[int | None, float]],
     ) -> Answer:
         """Ask to go.
 
-        `news` are calls that went so many seconds ago: later than they were let go, or unknown to this line (None).
-        `born` is the line that we knew, or nothing; `returning` says that we lately went by a clock of our own.
+        `news` are calls that went so many seconds later than this line believes (its microseconds), or, with None, so
+        many seconds ago and unknown to it. `known` is the line that we knew, or nothing; `returning` says that we
+        lately went by a clock of our own.
         """
         sizes = (_micros(limit.interval), _micros(limit.tolerance), limit.calls, _micros(limit.window))
-        whose = (self._process, "b" if bulk else "s", born, int(returning))
-        told = [part for at, age in news for part in ("" if at is None else at, _micros(age))]
+        whose = (self._process, "b" if bulk else "s", known, int(returning))
+        told = [part for at, seconds in news for part in ("" if at is None else at, _micros(seconds))]
         answer = await self._asking(keys=[self._key(group)], args=[*sizes, *whose, *told])
         verdict, number, processes, name = cast(tuple[bytes | str, bytes | str, int, bytes | str], answer)
         if _text(verdict) == "go":

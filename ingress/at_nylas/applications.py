@@ -23,8 +23,6 @@ async def show_application(runtime: Runtime, *, as_json: bool) -> None:
         "created_at": application.created_at,
         "updated_at": application.updated_at,
     }
-    put_one(
-        row if as_json else {name: value for name, value in row.items() if value not in (None, "")}, as_json=as_json
-    )
+    put_one(row, as_json=as_json)
     if application.application_id not in (None, runtime.settings.nylas_client_id):
         say("This is not the application that EVERGRANT_NYLAS_CLIENT_ID names: key and client id must be of one.")

@@ -13,6 +13,16 @@ from worker.runtime import Runtime
 T = TypeVar("T")
 
 
+OPTION_OF = {
+    "trigger_types": "trigger",
+    "webhook_url": "url",
+    "notification_email_addresses": "email",
+    "compressed_delivery": "compressed",
+    "client_secret": "client-secret-file",
+}
+"""What a field is called on the command line, where that is not its own name."""
+
+
 def at_nylas(command: Callable[[Runtime], Awaitable[None]]) -> None:
     """Run a command that asks Nylas; exits with 1 where Nylas does not give what was asked for."""
 
@@ -51,5 +61,5 @@ def made(kind: Callable[..., T], **values: object) -> T:
 
 
 def _problem(place: tuple[int | str, ...], message: str) -> str:
-    option = "".join(f"--{str(step).replace('_', '-')}: " for step in place[:1])
+    option = "".join(f"--{OPTION_OF.get(str(step), str(step).replace('_', '-'))}: " for step in place[:1])
     return option + message.removeprefix("Value error, ")

@@ -12,7 +12,7 @@ from ingress.terminal import agree, fail, say
 from nylas_api import APP_OF, PROVIDERS, Connector, ConnectorSettings, NoApp, NotFound
 from worker.runtime import Runtime
 
-COLUMNS = ("provider", "name", "tenant", "topic_name", "scope", "active_credential_id", "grants")
+COLUMNS = ("provider", "name", "client_id", "tenant", "topic_name", "active_credential_id", "grants")
 
 
 async def list_connectors(runtime: Runtime, *, as_json: bool) -> None:
@@ -58,7 +58,7 @@ async def update_connector(
     if app:
         if missing := {"client_id", "client_secret_file"} - app.keys():
             fail(
-                f"{_options(missing)} is missing: Nylas replaces the settings of a connector whole, so the client's id "
+                f"Say also {_options(missing)}: Nylas replaces the settings of a connector whole, so the client's id "
                 "and secret must be given with any other of them",
                 code=2,
             )

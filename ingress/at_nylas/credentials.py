@@ -41,7 +41,7 @@ async def create_credential(runtime: Runtime, provider: str, name: str, options:
         say(f"The credential is {credential.id}.")
         out.print(consent, soft_wrap=True, markup=False)
     else:
-        put_one({name: value for name, value in shown.items() if value is not None}, as_json=False)
+        put_one(shown, as_json=False)
     if consent:
         say(
             "Next an administrator of the tenant opens that address and consents. It worked if the browser ends at an "
@@ -69,7 +69,7 @@ async def rotate_credential(
     except NotFound as error:
         give_up(error, _where_to_look(provider))
     number = await our_grants.count(runtime, provider=provider, credential_id=credential_id)
-    say(f"The data of {credential.name or credential_id} is replaced; {grants(number)} that we hold use it.")
+    say(f"The data of {credential.name or credential_id} is replaced. It carries {grants(number)} that we hold.")
     tried = await try_one(runtime, provider, credential_id) if check else None
     bulk = f"evergrant reauth --provider {provider} --credential {credential_id}" if kind != "connector" else None
     if as_json:
@@ -92,7 +92,7 @@ async def delete_credential(runtime: Runtime, provider: str, credential_id: str,
     except NotFound as error:
         give_up(error, _where_to_look(provider))
     number = await our_grants.count(runtime, provider=provider, credential_id=credential_id)
-    say(f"{grants(number)} that we hold use {credential.name or credential_id}, and will stop at once.")
+    say(f"{credential.name or credential_id} carries {grants(number)} that we hold; whatever uses it stops at once.")
     agree(f"Delete the credential {credential_id} of {provider}?", yes=yes)
     try:
         await runtime.context.nylas.credentials.delete(provider, credential_id)

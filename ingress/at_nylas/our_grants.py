@@ -26,7 +26,7 @@ async def by_provider(database: Database, application_id: UUID) -> Mapping[str, 
     alive = _alive(application_id)
     counted = select(col(Grant.provider), func.count()).where(*alive).group_by(col(Grant.provider))
     async with database.reading() as session:
-        return dict((await session.execute(counted)).tuples().all())
+        return {provider: int(number) for provider, number in await session.execute(counted)}
 
 
 async def by_credential(runtime: Runtime) -> Mapping[str, int]:

@@ -18,11 +18,12 @@ def put_list(rows: Sequence[Flat], columns: Sequence[str], *, as_json: bool) -> 
 
 
 def put_one(row: Flat, *, as_json: bool) -> None:
-    """Print one thing: as an object, or as a table of its fields."""
+    """Print one thing: as an object, or as a table of the fields that have a value."""
     if as_json:
         put_json(_jsonable(row))
     else:
-        put_table(None, ("field", "value"), ((name, _cell(value)) for name, value in row.items()))
+        told = {name: _cell(value) for name, value in row.items() if value not in (None, "", [])}
+        put_table(None, ("field", "value"), told.items())
 
 
 def shown(settings: Mapping[str, object], *names: str) -> Flat:

@@ -1,4 +1,4 @@
-"""What the doctor asks the database: is it there, is it migrated, and is its work being done?"""
+"""What the doctor asks the database: whether it is there, and migrated, and its work is being done."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -62,7 +62,7 @@ def migrated(*, current: bool) -> Finding:
 def work(oldest: datetime | None, *, now: datetime) -> Finding:
     """Whether rows are taken soon after they are due."""
     if oldest is None:
-        return well("worker", "nothing is waiting to be done")
+        return well("worker", "no row is due that nobody holds")
     late = now - oldest
     detail = f"the oldest row that is due has waited for {_span(late)}, and nobody holds it"
     if late < LATE:

@@ -9,6 +9,7 @@ from ingress.doctor import database, redis
 from ingress.doctor.consultation import consult
 from ingress.doctor.findings import Finding, beware, put, well, wrong
 from tasks.clock import system_clock
+from worker.logs import quiet
 from worker.settings import BadSettings, Settings, read
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -16,7 +17,8 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 
 def doctor(*, as_json: bool) -> None:
     """Examine everything, and print what was found; exits with 1 if anything is wrong."""
-    findings = asyncio.run(examine())
+    with quiet():
+        findings = asyncio.run(examine())
     put(findings, as_json=as_json)
     if any(finding.ok is False for finding in findings):
         raise typer.Exit(1)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from ingress.at_nylas.our_grants import grants
 from ingress.doctor.findings import Finding, beware, well, wrong
 from models.kinds import FROM_NYLAS
 from nylas_api import GRANT_TRIGGERS, Connector, Credential, NylasApplication, RedirectUri, Webhook
@@ -81,10 +82,11 @@ def connectors(there: Sequence[Connector], ours: Mapping[str, int] | None) -> li
     for provider in sorted(present | set(ours or {})):
         number = (ours or {}).get(provider, 0)
         if provider in present:
-            found.append(well(f"connector {provider}", f"it is there; we hold {number} grants of it"))
+            held = f"; {grants(number)} that we hold hang on it" if number else ""
+            found.append(well(f"connector {provider}", f"it is there{held}"))
         else:
             fix = f"evergrant connectors create {provider} …"
-            found.append(wrong(f"connector {provider}", f"it is missing; {number} grants that we hold need it", fix))
+            found.append(wrong(f"connector {provider}", f"it is missing, and we hold {grants(number)} of it", fix))
     return found
 
 

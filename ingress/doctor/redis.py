@@ -1,4 +1,4 @@
-"""What the doctor asks Redis: is it there, new enough, and one that drops nothing?"""
+"""What the doctor asks Redis: whether it is there, new enough, and one that drops nothing."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Trying out a webhook: does Nylas know it, does it answer the challenge, and on demand, does a test event arrive?"""
+"""Trying out a webhook: whether Nylas knows it, it answers the challenge, and on demand a test event arrives."""
 
 import secrets
 
@@ -68,5 +68,5 @@ def test_event(taken: bool | None, *, is_ours: bool) -> Finding:
         "test event",
         "Nylas sent it, and it was refused, as it must be: all test events are signed by one secret that everybody "
         "knows, mock-webhook-secret, and web answers them with 401",
-        "look into the log of web: webhook.bad_signature shows that it arrived",
+        "look into the log of web: webhook.bad_signature (without a secret: webhook.not_stored) shows that it arrived",
     )

@@ -8,6 +8,8 @@ from simulator.hooks import Hook
 from simulator.state import State
 from simulator.triggers import TRIGGERS
 
+NGROK = (".ngrok.io", ".ngrok.app", ".ngrok.dev", ".ngrok-free.app", ".ngrok-free.dev")
+
 
 async def create_webhook(state: State, asked: Asked) -> Answer:
     """Add a destination that passes the handshake; only this answer and a rotation ever show its secret."""
@@ -33,19 +35,23 @@ async def get_webhook(state: State, asked: Asked) -> Answer:
 
 
 async def put_webhook(state: State, asked: Asked) -> Answer:
-    """Change what is named, in spite of PUT; a hook that becomes active must pass the handshake again."""
+    """Change what is named, in spite of PUT; a hook that becomes active must pass the handshake again.
+
+    So must a new URL, unless it is for later, in a pause.
+    """
     hook, sent = _hook(state, asked), asked.body()
     _check(sent)
-    url = sent.get("webhook_url") or hook.url
+    url = check_url(sent["webhook_url"]) if sent.get("webhook_url") else hook.url
     status = one_of(sent["status"], "active", "pause") if sent.get("status") else hook.status
-    if status == "active" and (hook.status != "active" or url != hook.url):
+    if status != "pause" and (url != hook.url or (status == "active" and hook.status != "active")):
         await _handshake(state, url, besides=hook)
     hook.become(status, state.now())
     hook.url, hook.updated_at = url, state.now()
     hook.trigger_types = sent.get("trigger_types") or hook.trigger_types
     hook.description = sent.get("description") or hook.description
     hook.notify = sent.get("notification_email_addresses") or hook.notify
-    hook.compressed = sent.get("compressed_delivery", hook.compressed)
+    if sent.get("compressed_delivery") is not None:
+        hook.compressed = sent["compressed_delivery"]
     return data(hook.view())
 
 
@@ -62,8 +68,8 @@ async def rotate_secret(state: State, asked: Asked) -> Answer:
     return data(_with_secret(hook))
 
 
-def new_hook(state: State, sent: Json, url: object) -> Hook:
-    """Build a destination from what was sent, not yet in use, or refuse."""
+def new_hook(state: State, sent: Json, url: object, secret: str | None = None) -> Hook:
+    """Build a destination from what was sent, not yet in use, or refuse; a caller of Nylas' can't choose its secret."""
     types = sent.get("trigger_types")
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise bad_request("a webhook needs an http or https URL")
@@ -72,10 +78,10 @@ def new_hook(state: State, sent: Json, url: object) -> Hook:
     return Hook(
         id=state.ids.short_id(),
         url=url,
-        secret=sent.get("secret") or state.options.webhook_secret or state.token(),
+        secret=secret or state.options.webhook_secret or state.token(),
         trigger_types=types,
         created_at=state.now(),
-        compressed=bool(sent.get("compressed_delivery", sent.get("compressed", False))),
+        compressed=bool(sent.get("compressed_delivery")),
         description=str(sent.get("description") or ""),
         notify=sent.get("notification_email_addresses") or [],
     )
@@ -88,12 +94,16 @@ def refused_url(wrong: str) -> RefusedError:
 
 def check_url(url: object) -> str:
     """Return a URL that a webhook can have, or refuse. Plain http is taken too: this is a simulator."""
-    parts = urlsplit(url) if isinstance(url, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url if isinstance(url, str) else "")
+        host = parts.hostname or ""
+    except ValueError as wrong:
+        raise refused_url(str(wrong)) from wrong
+    if not isinstance(url, str) or parts.scheme not in ("http", "https") or not host:
         raise refused_url("it must be an http or https URL")
-    if "ngrok" in parts.hostname:
+    if host.endswith(NGROK):
         raise refused_url("ngrok is blocked")
-    return parts.geturl()
+    return url
 
 
 def _check(sent: Json) -> None:

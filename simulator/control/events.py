@@ -124,8 +124,9 @@ async def set_delivery(state: State, asked: Asked) -> Answer:
 
 async def add_webhook(state: State, asked: Asked) -> Answer:
     """Add a destination without the handshake, and say its secret."""
-    sent = {"trigger_types": list(CODES)} | asked.body()
-    hook = new_hook(state, sent, sent.get("url"))
+    sent: Json = {"trigger_types": list(CODES)} | asked.body()
+    sent.setdefault("compressed_delivery", sent.get("compressed"))
+    hook = new_hook(state, sent, sent.get("url"), secret=str(sent.get("secret") or ""))
     state.deliveries.hooks[hook.id] = hook
     return Answer(hook.view() | {"webhook_secret": hook.secret}, flat=True)
 
