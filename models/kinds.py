@@ -16,9 +16,12 @@ GRANT_CREATED = "grant.created"
 GRANT_UPDATED = "grant.updated"
 GRANT_EXPIRED = "grant.expired"
 GRANT_DELETED = "grant.deleted"
+GRANT_RECHECK = "grant.recheck"
+GRANT_REPORTED = "grant.reported"
 REAUTH_BULK_REQUESTED = "reauth.bulk_requested"
 SYNC_REQUESTED = "sync.requested"
 
+# `grant.recheck` is our own second look; `grant.reported` what the product saw: a 401 on the grant.
 # What rings for the items of a campaign: rows of work as well, but not events.
 REAUTH_REQUESTED = "reauth.requested"
 
@@ -31,12 +34,14 @@ QUEUES: dict[str, Queue] = {
     GRANT_UPDATED: Queue.INTERACTIVE,
     GRANT_EXPIRED: Queue.INTERACTIVE,
     GRANT_DELETED: Queue.INTERACTIVE,
+    GRANT_RECHECK: Queue.INTERACTIVE,
+    GRANT_REPORTED: Queue.INTERACTIVE,
     REAUTH_BULK_REQUESTED: Queue.INTERACTIVE,
     SYNC_REQUESTED: Queue.BULK,
     REAUTH_REQUESTED: Queue.BULK,
 }
 EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED}
-FROM_NYLAS = frozenset(kind for kind in EVENT_KINDS if kind.startswith("grant."))
+FROM_NYLAS = frozenset({GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED})
 
 MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100}
 

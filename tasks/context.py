@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from lifecycle import delay_before
+from lifecycle import Policy, delay_before
 from models.database import Database
 from models.sealing import Keyring
 from nylas_api import KeyRejected, NylasClient, NylasError, Transient
@@ -31,6 +31,7 @@ class Context:
     ring: Callable[[str, Sequence[UUID]], None]
     now: Clock
     chance: Callable[[], float]
+    policy: Policy = field(default_factory=Policy)
     lease: timedelta = LEASE
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
 

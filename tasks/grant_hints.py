@@ -1,18 +1,22 @@
 """Nylas says that something happened to a grant: look for ourselves, and write down what we see."""
 
+import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
 
 from models import Event, Outcome, Transition
-from models.claims import close
-from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_UPDATED
+from models.claims import close, postpone
+from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECHECK, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasError, Transient
 from tasks.claiming import claimed, settle_error
 from tasks.context import Context
 from tasks.looking import Look, look_at_each
 from tasks.recording import Cause, in_words, record, suspect
+
+BRAKED_FOR = timedelta(minutes=10)
 
 
 @shared_task(name=GRANT_CREATED)
@@ -39,6 +43,18 @@ async def confirm_deletion(ctx: Context, event_ids: Sequence[UUID]) -> None:
     await look_again(ctx, event_ids)
 
 
+@shared_task(name=GRANT_RECHECK)
+async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """The grace is over: a second look at a grant that Nylas said was invalid, before anybody is told."""
+    await look_again(ctx, event_ids)
+
+
+@shared_task(name=GRANT_REPORTED)
+async def look_at_reported(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """The product saw a grant fail."""
+    await look_again(ctx, event_ids, says_it_died=True)
+
+
 async def look_again(ctx: Context, event_ids: Sequence[UUID], *, says_it_died: bool = False) -> None:
     """Look at each grant that the events name, once, and settle all of them by what Nylas says now.
 
@@ -55,16 +71,29 @@ async def look_again(ctx: Context, event_ids: Sequence[UUID], *, says_it_died: b
             seen: dict[str, tuple[Look, Cause]] = {}
             doubted = {}
             for grant_id, event in first.items():
-                cause = Cause(event.kind, event_id=event.id)
+                cause = Cause(event.kind, event_id=event.id, expired_at=expired_at(event))
                 match looks.get(grant_id):
                     case Look() as look:
                         seen[grant_id] = look, cause
                     case Transient() if says_it_died:
                         doubted[grant_id] = event.occurred_at or event.received_at, cause
-            changes = await record(session, ctx.application_id, seen, now=now)
+            recorded = await record(ctx, session, seen, now=now)
+            doubted |= {grant_id: (now, seen[grant_id][1]) for grant_id in recorded.braked}
             await suspect(session, doubted, now=now)
             for event in events:
-                _settle(ctx, event, looks.get(event.grant_id or ""), changes.get(event.grant_id or ""))
+                if event.grant_id in recorded.braked:
+                    postpone(event, until=now + BRAKED_FOR, reason="the brake is on: too many grants expired")
+                else:
+                    _settle(ctx, event, looks.get(event.grant_id or ""), recorded.changes.get(event.grant_id or ""))
+
+
+def expired_at(event: Event) -> datetime | None:
+    """Read when a grant worked last, by its `grant.expired` notification (`grant_updated_at`, unix seconds)."""
+    try:
+        told = json.loads(event.raw)["data"]["object"]["grant_updated_at"]
+        return datetime.fromtimestamp(told, UTC)
+    except (ValueError, LookupError, TypeError, OverflowError, OSError, RecursionError):
+        return None
 
 
 def _settle(ctx: Context, event: Event, look: Look | NylasError | None, change: Transition | None) -> None:

@@ -139,10 +139,10 @@ async def _succeed(claim: Claim[Event], sign_in: AuthSession, look: Look) -> Non
     async with claim.settling() as (session, events):
         for event in events:
             cause = Cause(event.kind, event_id=event.id)
-            changes = await record(session, ctx.application_id, {look.grant_id: (look, cause)}, now=now)
+            recorded = await record(ctx, session, {look.grant_id: (look, cause)}, now=now)
             await _end(session, sign_in, AuthSessionStatus.DONE, now=now, grant_id=look.grant_id)
             event.grant_id = look.grant_id
-            reason = in_words(changes.get(look.grant_id), look)
+            reason = in_words(recorded.changes.get(look.grant_id), look)
             close(event, Outcome.DONE, now=now, reason=reason, request_id=look.request_id)
 
 

@@ -109,4 +109,4 @@ async def _settle(claim: Claim[CampaignItem], results: dict[UUID, Result]) -> No
                     close(item, Outcome.SKIPPED, now=now, reason=reason)
                 case NylasError() as error:
                     settle_error(ctx, item, error)
-        await record(session, ctx.application_id, looks, now=now)
+        await record(ctx, session, looks, now=now)

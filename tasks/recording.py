@@ -1,7 +1,7 @@
 """The one place where a grant's row changes: what was seen, decided by the rules, written with its history."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -10,19 +10,39 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import Change, GrantStatus, decide, doubt
+from lifecycle.spells import flaps_now, go_on, grace_after
+from lifecycle.tidings import tiding
 from models import Grant, Transition
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
+from tasks.brakes import braked_flips
+from tasks.context import Context
+from tasks.incidents import Progress, explained
 from tasks.looking import Look
+from tasks.telling import tell
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What brought a change about: the kind of the event or work, and its row."""
+    """What brought a look about: the kind of the event or work, and its row.
+
+    `expired_at` is what Nylas said of the time of an expiry. While all grants are imported for the first time,
+    `importing`, nobody is told of what had been so before.
+    """
 
     kind: str
     event_id: UUID | None = None
     item_id: UUID | None = None
+    expired_at: datetime | None = None
+    importing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a look made of the grants: the changes by grant id, and those that the brake kept from being written."""
+
+    changes: Mapping[str, Transition]
+    braked: frozenset[str] = frozenset()
 
 
 async def lock_grants(session: AsyncSession, ids: list[str]) -> dict[str, Grant]:
@@ -33,35 +53,68 @@ async def lock_grants(session: AsyncSession, ids: list[str]) -> dict[str, Grant]
 
 
 async def record(
-    session: AsyncSession, application_id: UUID, looks: Mapping[str, tuple[Look, Cause]], *, now: datetime
-) -> dict[str, Transition]:
-    """Write down what was seen of grants, known or not; return the changes that this made, by grant id."""
+    ctx: Context, session: AsyncSession, looks: Mapping[str, tuple[Look, Cause]], *, now: datetime
+) -> Recorded:
+    """Write down what was seen of grants, known or not, and what is to be told of it, in one transaction."""
+    known = await lock_grants(session, list(looks))
+    strangers = [look for look, _ in looks.values() if look.record and look.grant_id not in known]
+    adopted = await _adopt(session, ctx.application_id, strangers, now=now) if strangers else set()
+    # Somebody else may have adopted the others in the same moment.
+    known |= await lock_grants(session, [look.grant_id for look in strangers])
+    braked = await braked_flips(
+        ctx, session, [known[id] for id in looks if id in known and _flips(known[id], looks[id][0])]
+    )
     changes: dict[str, Transition] = {}
-    held = await lock_grants(session, list(looks))
-    strangers = [look for look, _ in looks.values() if look.record and look.grant_id not in held]
-    if strangers:
-        adopted = await _adopt(session, application_id, strangers, now=now)
-        for grant_id in adopted:
-            look, cause = looks[grant_id]
-            change = decide(None, look.observation)
-            assert change is not None
-            changes[grant_id] = _remember(session, grant_id, change, look, cause, now=now)
-        # Somebody else may have adopted the others in the same moment.
-        held |= await lock_grants(session, [look.grant_id for look in strangers if look.grant_id not in adopted])
-    for grant_id, grant in sorted(held.items()):
+    steps: list[Progress] = []
+    for grant_id, grant in sorted(known.items()):
         look, cause = looks[grant_id]
-        if look.observation.at < grant.as_of:
+        new = grant_id in adopted
+        if grant_id in braked or (look.observation.at < grant.as_of and not new):
             continue
-        change = decide(grant.standing, look.observation)
-        if grant.status is not GrantStatus.DELETED:
+        was = None if new else grant.status
+        change = decide(None if new else grant.standing, look.observation)
+        if grant.status is not GrantStatus.DELETED or new:
             grant.as_of = look.observation.at
             _take_facts(grant, look.record)
         if change:
             grant.follow(change)
-            grant.expired_at = _expired_at(grant, change, now)
             changes[grant_id] = _remember(session, grant_id, change, look, cause, now=now)
+        if was is not GrantStatus.DELETED:
+            steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
     await session.flush()
-    return changes
+    await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
+    await session.flush()
+    return Recorded(changes, braked)
+
+
+def _flips(grant: Grant, look: Look) -> bool:
+    return look.observation.status is GrantStatus.EXPIRED and grant.status in (GrantStatus.VALID, GrantStatus.SUSPECT)
+
+
+def _progress(
+    ctx: Context, grant: Grant, look: Look, cause: Cause, was: GrantStatus | None, change: Transition | None
+) -> Progress:
+    """Let the spell of a grant go on, and say what that leads to."""
+    before, at = grant.spell, look.observation.at
+    flaps = flaps_now(grant.flaps, grant.recovered_at, at) if before is None else grant.flaps
+    spell = go_on(before, look.observation, grace=grace_after(flaps, ctx.policy.grace), expired_at=cause.expired_at)
+    if cause.importing and before is None and spell:
+        spell = replace(spell, confirm_at=spell.seen_at, confirmed_at=spell.seen_at)
+    recovered_at = at
+    if before and spell is None and look.observation.status is GrantStatus.VALID:
+        recovered_at = max(before.expired_at, grant.authenticated_at or at)
+        grant.recovered_at = at
+    grant.flaps = flaps
+    grant.take(spell)
+    step = tiding(
+        before,
+        spell,
+        status=look.observation.status,
+        was=was,
+        recovered_at=recovered_at,
+        importing=cause.importing,
+    )
+    return Progress(grant, step, spell or before, change)
 
 
 async def suspect(
@@ -90,7 +143,6 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
             blocked=look.observation.blocked,
             as_of=look.observation.at,
             first_seen_at=now,
-            expired_at=now if look.observation.status is GrantStatus.EXPIRED else None,
             version=1,
         )
         _take_facts(grant, look.record)
@@ -111,12 +163,6 @@ def _take_facts(grant: Grant, record: NylasGrant | None) -> None:
     grant.credential_id = record.credential_id or grant.credential_id
     grant.created_at = record.created_at
     grant.authenticated_at = record.updated_at or grant.authenticated_at
-
-
-def _expired_at(grant: Grant, change: Change, now: datetime) -> datetime | None:
-    if change.new.status is GrantStatus.VALID:
-        return None
-    return grant.expired_at or (now if change.new.status is GrantStatus.EXPIRED else None)
 
 
 def _remember(

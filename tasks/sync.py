@@ -94,7 +94,7 @@ async def _pages(ctx: Context) -> AsyncIterator[list[Look]]:
 async def _write(ctx: Context, looks: list[Look], cause: Cause, report: SyncReport) -> None:
     async with ctx.database.writing() as session:
         written = {look.grant_id: (look, cause) for look in looks}
-        changes = await record(session, ctx.application_id, written, now=ctx.now())
+        changes = (await record(ctx, session, written, now=ctx.now())).changes
     new = sum(change.old_status is None for change in changes.values())
     report.new += new
     report.changed += len(changes) - new
