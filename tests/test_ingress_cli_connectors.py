@@ -11,11 +11,10 @@ import pytest
 from simulator import Running
 from tests.conftest import API_KEY
 from tests.in_process import Command
-from tests.installed import evergrant, file, only_sqlite
+from tests.installed import evergrant, file, migrated
 from tests.stories import fails, seed
 
-__all__ = ["evergrant"]
-pytestmark = only_sqlite
+__all__ = ["evergrant", "migrated"]
 
 SECRET = "s3cret-of-the-client"
 

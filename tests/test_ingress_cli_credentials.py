@@ -9,11 +9,10 @@ import pytest
 from simulator import Running
 from simulator.connectors import Credential
 from tests.in_process import Command
-from tests.installed import PUBLIC_URL, evergrant, file, only_sqlite
+from tests.installed import PUBLIC_URL, evergrant, file, migrated
 from tests.stories import at_nylas, fails, seed
 
-__all__ = ["evergrant"]
-pytestmark = only_sqlite
+__all__ = ["evergrant", "migrated"]
 
 SECRET = "s3cret-of-the-client"
 KEY = {
