@@ -181,5 +181,6 @@ async def test_a_key_that_nylas_does_not_take_is_not_shown(evergrant: Command) -
     said = await evergrant("connectors", "list", NYLAS_API_KEY="nyk_wrong")
     assert (said.code, said.out) == (1, "")
     assert "Nylas answered 401" in said.err
+    assert said.err.endswith("evergrant doctor finds out why.")
     assert "nyk_wrong" not in said.err
     assert API_KEY not in said.err
