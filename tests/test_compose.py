@@ -74,8 +74,20 @@ def leaves(command: Any, path: str = "evergrant") -> set[str]:
     return {name for word, child in command.commands.items() for name in leaves(child, f"{path} {word}")}
 
 
+def shown(name: str, what: str) -> set[str]:
+    """The commands that a row of the README's table shows: itself, or those of a group that its first words name."""
+    command: Any = typer.main.get_command(app)
+    for word in name.split()[1:]:
+        command = command.commands[word]
+    if not hasattr(command, "commands"):
+        return {name}
+    return {f"{name} {word}" for word in re.findall(r"`([a-z-]+)`", re.split(r"[:.]", what)[0])}
+
+
 def options(command: Any) -> set[str]:
-    """The long options of a command."""
+    """The long options of a command, or of all commands of a group."""
+    if hasattr(command, "commands"):
+        return set[str]().union(*map(options, command.commands.values()))
     return {opt for param in command.params for opt in (*param.opts, *param.secondary_opts) if opt.startswith("--")}
 
 
@@ -256,10 +268,13 @@ def test_the_image_gets_every_package_and_nothing_that_is_secret() -> None:
 def test_the_readme_shows_every_folder_and_every_command() -> None:
     folders = {row[0].strip("`/") for row in rows(README, "The folders")}
     assert folders >= set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
-    assert {row[0].strip("`") for row in rows(README, "Commands")} == leaves(typer.main.get_command(app))
-    for name, what in rows(README, "Commands"):
-        command, _ = leaf(name.strip("`").split()[1:])
-        assert set(re.findall(r"`(--[a-z-]+)", what)) <= options(command), name
+    table = [(name.strip("`"), what) for name, what in rows(README, "Commands")]
+    assert set[str]().union(*(shown(*row) for row in table)) == leaves(typer.main.get_command(app))
+    for name, what in table:
+        command: Any = typer.main.get_command(app)
+        for word in name.split()[1:]:
+            command = command.commands[word]
+        assert set(re.findall(r"`(?:[a-z-]+ )?(--[a-z-]+)", what)) <= options(command), name
 
 
 def test_every_command_in_the_pages_can_be_typed_as_it_stands() -> None:

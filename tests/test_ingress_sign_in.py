@@ -131,8 +131,18 @@ async def test_a_state_that_is_not_ours_leads_nowhere(browser: httpx.AsyncClient
     wrong = ["", state[:-1], state + "x", state.swapcase(), "x" * 257, "x" * 10_000, "é", "\0", XSS]
     for other in wrong:
         reads(await browser.get(comes_back_with(state=other, code="c")), 400, "We don&#x27;t know this sign-in")
-    for query in ("", "?code=c", "?state", "?admin_consent=true", "?error=access_denied", "?%ff=%ff&state=%ff"):
+    for query in ("", "?code=c", "?state", "?admin_consent=false", "?error=access_denied", "?%ff=%ff&state=%ff"):
         reads(await browser.get(f"/oauth/callback{query}"), 400, "We don&#x27;t know this sign-in")
+    assert await inbox(database) == []
+    assert [row.status for row in await sign_ins(database)] == [AuthSessionStatus.STARTED]
+
+
+@only_sqlite
+async def test_an_admin_who_consented_is_thanked_and_nothing_is_done(
+    browser: httpx.AsyncClient, database: Database
+) -> None:
+    await starts(browser)
+    reads(await browser.get(f"/oauth/callback?admin_consent=True&tenant={XSS}"), 200, "Thank you")
     assert await inbox(database) == []
     assert [row.status for row in await sign_ins(database)] == [AuthSessionStatus.STARTED]
 

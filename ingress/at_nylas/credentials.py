@@ -46,7 +46,7 @@ async def create_credential(runtime: Runtime, provider: str, name: str, options:
     if consent:
         say(
             "Next an administrator of the tenant opens that address and consents. It worked if the browser ends at an "
-            f"address with admin_consent=true in it; Evergrant's page there knows nothing of it. "
+            "address with admin_consent=true in it, where Evergrant says thank you. "
             f"{runtime.settings.callback_url} must be registered: evergrant redirect-uris list"
         )
 
