@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from ingress.web import make_web
 from models.database import Database
+from tests.commands import leaf
 from worker.settings import PREFIX, Settings, read
 
 ROOT = Path(__file__).parent.parent
