@@ -189,12 +189,23 @@ def simulator(
     api_key: Annotated[str | None, typer.Option("--api-key", help="The only key that is taken.")] = None,
     client_id: Annotated[str | None, typer.Option("--client-id", help="The only client id that is taken.")] = None,
     webhook_secret: Annotated[str | None, typer.Option("--webhook-secret", help="What webhooks are signed by.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed and the same calls give the same ids.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="Calls a second for each API group; 50 at Nylas.")] = None,
+    bare: Annotated[bool, typer.Option("--bare", help="Start without connectors, as a fresh application.")] = False,
 ) -> None:
-    """Run a Nylas on this machine, for trying things and for tests."""
-    from simulator import serve
+    """Run a Nylas on this machine, for trying things and for tests. Its page is at /."""
+    from simulator import READY_MADE, serve
 
     serve(
-        host=host, port=port, latency_ms=latency_ms, api_key=api_key, client_id=client_id, webhook_secret=webhook_secret
+        host=host,
+        port=port,
+        latency_ms=latency_ms,
+        api_key=api_key,
+        client_id=client_id,
+        webhook_secret=webhook_secret,
+        seed=seed,
+        rate=rate,
+        connectors=() if bare else READY_MADE,
     )
 
 

@@ -61,6 +61,16 @@ def connected(email: str | None) -> HTMLResponse:
     return page("You're connected", whose, "You can close this page.", mark=GOOD)
 
 
+def consented() -> HTMLResponse:
+    """An admin is back from consenting for a whole organisation: no grant comes of that by itself."""
+    return page(
+        "Thank you",
+        "Nylas has sent you back after an admin's consent.",
+        "You can close this page. Mailboxes are connected by whoever asked you for it.",
+        mark=GOOD,
+    )
+
+
 def finishing() -> HTMLResponse:
     """The answer was taken in, and is being worked on; the page looks again by itself."""
     return page(

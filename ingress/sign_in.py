@@ -89,13 +89,16 @@ async def callback(request: Request) -> Response:
     """Take in the user's answer once; the exchange itself is the worker's.
 
     The state must be one of ours, in the browser that it was given to. A second call with it (a reload, a double
-    click) changes nothing, and is told how the first one stands. What the query says is never shown or logged.
+    click) changes nothing, and is told how the first one stands. What the query says is never shown or logged. An
+    admin's consent comes without a state of ours, and without a code: it is thanked for, and nothing is done.
     """
     front: Front = request.app.state.front
     state, browser = request.query_params.get("state", ""), _browser(request)
     try:
         async with asyncio.timeout(WAITS_FOR_RESULT):
             sign_in = await _find(front, state)
+            if sign_in is None and request.query_params.get("admin_consent", "").lower() == "true":
+                return pages.consented()
             if sign_in is None or browser is None or not secrets.compare_digest(digest(browser), sign_in.browser_hash):
                 return pages.unknown_sign_in()
             again = f"/connect/{sign_in.provider}"

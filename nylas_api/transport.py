@@ -5,6 +5,7 @@ slower the more calls are in flight: 184 calls a second, measured against a serv
 where aiohttp's pool gave 2,000.
 """
 
+import asyncio
 import logging
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
@@ -58,8 +59,11 @@ def never_sent(fault: Exception) -> bool:
 
 
 def name_of(fault: BaseException) -> str:
-    """Name a fault by its deepest cause, without its text, which may quote what was sent."""
-    while fault.__cause__ is not None:
+    """Name a fault by its deepest cause, without its text, which may quote what was sent.
+
+    A cancellation is only how a timeout did its work.
+    """
+    while fault.__cause__ is not None and not isinstance(fault.__cause__, asyncio.CancelledError):
         fault = fault.__cause__
     return type(fault).__name__
 

@@ -6,6 +6,7 @@ What Nylas serves is under `/v3`; what only a simulator can do is under `/_sim`.
 Nothing here knows the product that is tried against it.
 """
 
+from simulator.connectors import READY_MADE
 from simulator.serve import Running, serve, start
 
-__all__ = ["Running", "serve", "start"]
+__all__ = ["READY_MADE", "Running", "serve", "start"]

@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from typer.testing import CliRunner
 
 from ingress.children import Child, accepts, free_port, stop_all
+from ingress.cli import app
 from ingress.embedded import start_valkey
 from nylas_api import sign
 
@@ -23,8 +24,11 @@ WEBHOOK_SECRET = "journey-webhook-secret"
 API_KEY = "nyk_journey"
 
 
+Starting = tuple[Child, Callable[[], bool]]  # a part, and whether it is ready
+
+
 class Installation:
-    """Simulator, Valkey, web and worker; `kill` and `start` them as the journey wants."""
+    """Simulator, Valkey, web and worker, on a migrated database; `kill` and `start` them as the journey wants."""
 
     def __init__(
         self, folder: Path, database_url: str, *, rate: float = 0, latency_ms: int = 0, concurrency: int = 50
@@ -47,12 +51,13 @@ class Installation:
             "EVERGRANT_PUBLIC_URL": self.web,
             "EVERGRANT_SECRET_KEYS": base64.b64encode(secrets.token_bytes(32)).decode(),
         }
-        self.cli("migrate")
 
     def start(self, *names: str) -> None:
-        """Start parts, and wait until they are ready."""
-        for name in names:
-            self.children[name] = getattr(self, f"_start_{name}")()
+        """Start parts, all at the same time, and wait until they are ready."""
+        started = {name: getattr(self, f"_start_{name}")() for name in names}
+        self.children |= {name: child for name, (child, _) in started.items()}
+        for child, ready in started.values():
+            child.wait_until(ready, seconds=30)
 
     def kill(self, name: str) -> None:
         """End a part as the out-of-memory killer does, and its leash with it."""
@@ -65,15 +70,9 @@ class Installation:
         stop_all(list(self.children.values()))
 
     def cli(self, *arguments: str) -> str:
-        """Run an `evergrant` command; return what it printed on stdout."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ingress", *arguments],
-            env=self._environ(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"evergrant {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
+        """Run an `evergrant` command, in this process; return what it printed on stdout."""
+        done = CliRunner().invoke(app, arguments, env=self.environ)
+        assert done.exit_code == 0, f"evergrant {' '.join(arguments)}:\n{done.output}{done.exception!r}"
         return done.stdout
 
     def sim(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -102,30 +101,23 @@ class Installation:
         logs = sorted(self.folder.glob("*.log"))
         return "\n".join(f"--- {log.stem}\n" + "\n".join(log.read_text().splitlines()[-8:]) for log in logs)
 
-    def _environ(self) -> dict[str, str]:
-        return {**os.environ, **self.environ}
-
     def _child(self, name: str, *arguments: str) -> Child:
         command = [sys.executable, "-m", "ingress", *arguments]
-        return Child(name, command, log=self.folder / f"{name}.log", environ=self._environ())
+        return Child(name, command, log=self.folder / f"{name}.log", environ={**os.environ, **self.environ})
 
-    def _start_simulator(self) -> Child:
+    def _start_simulator(self) -> Starting:
         options = ("--latency-ms", str(self.latency_ms), "--api-key", API_KEY)
         child = self._child("simulator", "simulator", "--port", str(self.nylas_port), *options)
-        child.wait_until(lambda: accepts(self.nylas_port), seconds=20)
-        return child
+        return child, lambda: accepts(self.nylas_port)
 
-    def _start_web(self) -> Child:
-        child = self._child("web", "web", "--port", str(self.web_port))
-        child.wait_until(lambda: accepts(self.web_port), seconds=20)
-        return child
+    def _start_web(self) -> Starting:
+        return self._child("web", "web", "--port", str(self.web_port)), lambda: accepts(self.web_port)
 
-    def _start_worker(self) -> Child:
+    def _start_worker(self) -> Starting:
         log = self.folder / "worker.log"
         before = log.read_text().count("worker.ready") if log.exists() else 0
         child = self._child("worker", "worker", "--concurrency", str(self.concurrency))
-        child.wait_until(lambda: log.read_text().count("worker.ready") > before, seconds=20)
-        return child
+        return child, lambda: log.read_text().count("worker.ready") > before
 
 
 def expired(grant_id: str, *, number: int) -> dict[str, Any]:

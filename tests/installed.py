@@ -1,23 +1,34 @@
 """What the tests of the commands for Nylas' side stand on: an installation on SQLite, set up on the simulator."""
 
 import secrets
+import shutil
 from base64 import b64encode
 from pathlib import Path
 
 import pytest
 
-from models.database import Database
+from ingress.up import migrate
 from simulator import Running
 from tests.conftest import API_KEY, CLIENT_ID, WEBHOOK_SECRET
 from tests.in_process import Command
+from worker.settings import Settings
 
 PUBLIC_URL = "https://grants.example.com"
-only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that is migrated, to be copied: that saves each test a tenth of a second."""
+    folder = tmp_path_factory.mktemp("migrated")
+    told = {"nylas_api_key": API_KEY, "nylas_client_id": CLIENT_ID, "public_url": PUBLIC_URL, "data_dir": folder}
+    migrate(Settings.model_validate(told))
+    return folder / "evergrant.db"
 
 
 @pytest.fixture
-def evergrant(tmp_path: Path, database_url: str, database: Database, sim: Running) -> Command:
+def evergrant(tmp_path: Path, migrated: Path, sim: Running) -> Command:
     """The command, with the settings of an installation whose database is migrated."""
+    shutil.copy(migrated, tmp_path / "evergrant.db")
     return Command(
         {
             "NYLAS_API_KEY": API_KEY,
@@ -26,7 +37,6 @@ def evergrant(tmp_path: Path, database_url: str, database: Database, sim: Runnin
             "NYLAS_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "PUBLIC_URL": PUBLIC_URL,
             "DATA_DIR": str(tmp_path),
-            "DATABASE_URL": database_url,
             "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
         }
     )

@@ -1,22 +1,20 @@
 """What the documents and the container files say, held against what there is."""
 
 import re
-import shlex
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 from packaging.specifiers import SpecifierSet
 from redis import Redis
 from sqlalchemy import text
 
-from ingress.cli import app
 from ingress.web import make_web
 from models.database import Database
+from tests.commands import leaf
 from worker.settings import PREFIX, Settings, read
 
 ROOT = Path(__file__).parent.parent
@@ -57,26 +55,6 @@ def interpolated(value: str, environ: dict[str, str]) -> str:
 def settings_named(source: str) -> set[str]:
     """Each name with our prefix in a text, but for the prefix itself."""
     return set(re.findall(rf"\b{PREFIX}[A-Z_]*[A-Z]\b", source))
-
-
-def leaf(words: list[str]) -> tuple[Any, list[str]]:
-    """The command that these words call, and what is left of them; KeyError if there is none."""
-    command: Any = typer.main.get_command(app)
-    while hasattr(command, "commands"):
-        command, words = command.commands[words[0]], words[1:]
-    return command, words
-
-
-def leaves(command: Any, path: str = "evergrant") -> set[str]:
-    """All commands that do something, as one types them."""
-    if not hasattr(command, "commands"):
-        return {path}
-    return {name for word, child in command.commands.items() for name in leaves(child, f"{path} {word}")}
-
-
-def options(command: Any) -> set[str]:
-    """The long options of a command."""
-    return {opt for param in command.params for opt in (*param.opts, *param.secondary_opts) if opt.startswith("--")}
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -251,30 +229,6 @@ def test_the_image_gets_every_package_and_nothing_that_is_secret() -> None:
     let_in = {line.removeprefix("!") for line in ignored if line.startswith("!")}
     packages = set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
     assert let_in == {*packages, "pyproject.toml", "README.md", "requirements.lock", "requirements-dev.lock"}
-
-
-def test_the_readme_shows_every_folder_and_every_command() -> None:
-    folders = {row[0].strip("`/") for row in rows(README, "The folders")}
-    assert folders >= set(PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
-    assert {row[0].strip("`") for row in rows(README, "Commands")} == leaves(typer.main.get_command(app))
-    for name, what in rows(README, "Commands"):
-        command, _ = leaf(name.strip("`").split()[1:])
-        assert set(re.findall(r"`(--[a-z-]+)", what)) <= options(command), name
-
-
-def test_every_command_in_the_pages_can_be_typed_as_it_stands() -> None:
-    typed = [
-        shlex.split(line, comments=True)
-        for page in (README, OPERATIONS)
-        for line in "".join(blocks(page, "sh")).splitlines()
-    ]
-    calls = [words[1:] for words in typed if words[:1] == ["evergrant"]] + [
-        words[2:] for words in typed if words[:2] == ["./dev", "run"]
-    ]
-    assert len(calls) >= 6
-    for call in calls:
-        command, arguments = leaf(call)
-        command.make_context(command.name, list(arguments))
 
 
 async def test_the_statements_in_the_pages_run_on_both_databases(database: Database) -> None:

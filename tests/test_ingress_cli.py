@@ -1,42 +1,20 @@
 """The command `evergrant`, as an admin runs it: what is wrong is said at once, and data is all that stdout holds."""
 
 import asyncio
-import json
 import os
-import secrets
-from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from models.database import Database
 from models.migrations import is_current
 from simulator import Running
-from tasks.sync import sync
-from tests.conftest import API_KEY, CLIENT_ID
+from tests.front import WEB, only_sqlite, told
+from tests.in_process import Command, Said
 from tests.stories import at_nylas, fails, seed
-from worker.runtime import open_runtime
-from worker.settings import read
 
 ROOT = Path(__file__).parents[1]
-only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@dataclass(frozen=True)
-class Said:
-    """How a command ended. The words on stderr stand on one line, however the terminal wrapped them."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        """What is on stdout, which is JSON and nothing else."""
-        assert self.code == 0, self.err
-        return json.loads(self.out)
 
 
 @dataclass(frozen=True)
@@ -48,11 +26,11 @@ class Terminal:
 
     async def __call__(self, *arguments: str, **settings: str) -> Said:
         """Run `evergrant` to its end."""
-        told = {f"EVERGRANT_{name}": value for name, value in (self.settings | settings).items()}
+        environ = {f"EVERGRANT_{name}": value for name, value in (self.settings | settings).items()}
         process = await asyncio.create_subprocess_exec(
             *(self.python, "-m", "ingress", *arguments),
             cwd=ROOT,
-            env={"PATH": os.environ["PATH"], **told},
+            env={"PATH": os.environ["PATH"], **environ},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -63,18 +41,21 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(python: str, tmp_path: Path, database_url: str, sim: Running) -> Terminal:
-    """A terminal of an installation that is set up, on the database of the test."""
-    settings = {
-        "NYLAS_API_KEY": API_KEY,
-        "NYLAS_CLIENT_ID": CLIENT_ID,
-        "NYLAS_API_URI": sim.url,
-        "PUBLIC_URL": "https://grants.example.com",
-        "DATA_DIR": str(tmp_path),
-        "DATABASE_URL": database_url,
-        "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
-    }
+def settings(tmp_path: Path, database_url: str, sim: Running) -> dict[str, str]:
+    """The settings of an installation on the database of the test."""
+    return told(tmp_path, DATABASE_URL=database_url, NYLAS_API_URI=sim.url)
+
+
+@pytest.fixture
+def terminal(python: str, settings: dict[str, str]) -> Terminal:
+    """A terminal with these settings, in which each command is a process."""
     return Terminal(python, settings)
+
+
+@pytest.fixture
+def evergrant(settings: dict[str, str]) -> Command:
+    """The same without the processes."""
+    return Command(settings)
 
 
 async def test_all_that_is_wrong_with_the_settings_is_said_at_once(python: str) -> None:
@@ -83,9 +64,10 @@ async def test_all_that_is_wrong_with_the_settings_is_said_at_once(python: str) 
         "PUBLIC_URL": "grants.example.com",
         "REDIS_URL": "http://x",
         "SECRET_KEYS": "c2hvcnQ=",
+        "NYLAS_RATE": "fast",
+        "DATABASE_URL": "mysql://x",
     }
-    for command in (["migrate"], ["grants", "list", "--json"]):
-        said = await Terminal(python, wrong | {"NYLAS_RATE": "fast", "DATABASE_URL": "mysql://x"})(*command)
+    for said in (await Terminal(python, wrong)("migrate"), await Command(wrong)("grants", "list", "--json")):
         assert (said.code, said.out) == (2, "")
         assert "EVERGRANT_NYLAS_APIKEY is not a setting; did you mean EVERGRANT_NYLAS_API_KEY?" in said.err
         assert "EVERGRANT_NYLAS_API_KEY is missing" in said.err
@@ -96,12 +78,12 @@ async def test_all_that_is_wrong_with_the_settings_is_said_at_once(python: str) 
 
 
 @only_sqlite
-async def test_a_key_file_that_others_can_read_is_refused(terminal: Terminal, tmp_path: Path) -> None:
-    assert (await terminal("migrate", SECRET_KEYS="")).code == 0
+async def test_a_key_file_that_others_can_read_is_refused(evergrant: Command, tmp_path: Path) -> None:
+    assert (await evergrant("migrate", SECRET_KEYS="")).code == 0
     key = tmp_path / "secret.key"
     assert key.stat().st_mode & 0o777 == 0o600
     key.chmod(0o644)
-    said = await terminal("grants", "list", SECRET_KEYS="")
+    said = await evergrant("grants", "list", SECRET_KEYS="")
     assert (said.code, said.out) == (2, "")
     assert f"chmod 600 {key}" in said.err  # on one line, to be copied
 
@@ -126,23 +108,23 @@ async def test_asking_for_help_waits_for_no_database_driver_and_no_http_client(p
 
 @only_sqlite
 @pytest.mark.parametrize("command", ["web", "worker", "beat"])
-async def test_a_program_that_needs_a_redis_says_so(terminal: Terminal, command: str) -> None:
-    said = await terminal(command)
+async def test_a_program_that_needs_a_redis_says_so(evergrant: Command, command: str) -> None:
+    said = await evergrant(command)
     assert (said.code, said.out) == (2, "")
     assert "EVERGRANT_REDIS_URL is missing" in said.err
 
 
 @only_sqlite
 @pytest.mark.parametrize("command", ["web", "worker", "grants list --json"])
-async def test_a_database_that_is_not_migrated_is_told_of(terminal: Terminal, command: str) -> None:
-    said = await terminal(*command.split(), REDIS_URL="redis://127.0.0.1:1/0")
+async def test_a_database_that_is_not_migrated_is_told_of(terminal: Terminal, evergrant: Command, command: str) -> None:
+    runs = terminal if command in ("web", "worker") else evergrant
+    said = await runs(*command.split(), REDIS_URL="redis://127.0.0.1:1/0")
     assert (said.code, said.out) == (1, "")
     assert "evergrant migrate" in said.err
 
 
-async def test_migrating_twice_is_fine(terminal: Terminal, database_url: str) -> None:
-    for _ in range(2):
-        said = await terminal("migrate")
+async def test_migrating_twice_is_fine(terminal: Terminal, evergrant: Command, database_url: str) -> None:
+    for said in (await terminal("migrate"), await evergrant("migrate")):
         assert (said.code, said.out) == (0, "")
         assert said.err.endswith("The database is at this release's revision.")
     database = Database(database_url)
@@ -150,46 +132,39 @@ async def test_migrating_twice_is_fine(terminal: Terminal, database_url: str) ->
     await database.close()
 
 
-async def test_grants_are_imported_and_listed(terminal: Terminal, database: Database, sim: Running) -> None:
+async def test_grants_are_imported_and_listed(
+    terminal: Terminal, evergrant: Command, database: Database, sim: Running
+) -> None:
     valid, [expired] = seed(sim, 3), seed(sim, provider="microsoft", status="invalid")
 
-    first, again = await terminal("sync", "--json"), await terminal("sync")
+    first, again = await terminal("sync", "--json"), await evergrant("sync")
 
     assert (first.data["listed"], first.data["new"]) == (4, 4)
     assert again.out == ""
     assert "4 grants listed by Nylas: 0 new to us, 0 changed." in again.err
-    listed = (await terminal("grants", "list", "--json")).data
+    listed = (await evergrant("grants", "list", "--json")).data
     assert {grant["grant_id"] for grant in listed} == {*valid, expired}
     [grant] = [grant for grant in listed if grant["grant_id"] == expired]
     assert (grant["email"], grant["provider"]) == (at_nylas(sim, expired).email, "microsoft")
     assert grant["status"] == "expired"
 
 
-async def bring_in(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Import what Nylas has, without waiting for a program to start."""
-    for name, value in terminal.settings.items():
-        monkeypatch.setenv(f"EVERGRANT_{name}", value)
-    runtime = await open_runtime(read(), ring=lambda _kind, _ids: None)
-    await sync(runtime.context)
-    await runtime.close()
-
-
 @pytest.fixture
-async def imported(terminal: Terminal, database: Database, sim: Running, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+async def imported(evergrant: Command, database: Database, sim: Running) -> list[str]:
     """Two valid Google grants and an expired one of Microsoft, imported."""
     ids = [*seed(sim, 2), *seed(sim, provider="microsoft", status="invalid")]
-    await bring_in(terminal, monkeypatch)
+    await evergrant("sync")
     return ids
 
 
 @only_sqlite
-async def test_a_list_can_be_filtered_and_cut(terminal: Terminal, imported: list[str]) -> None:
-    expired, both, one, table, unknown = await asyncio.gather(
-        terminal("grants", "list", "--json", "--status", "expired"),
-        terminal("grants", "list", "--json", "--status", "valid", "--provider", "microsoft"),
-        terminal("grants", "list", "--json", "--provider", "google", "--limit", "1"),
-        terminal("grants", "list"),
-        terminal("grants", "list", "--status", "dead"),
+async def test_a_list_can_be_filtered_and_cut(evergrant: Command, imported: list[str]) -> None:
+    expired, both, one, table, unknown = (
+        await evergrant("grants", "list", "--json", "--status", "expired"),
+        await evergrant("grants", "list", "--json", "--status", "valid", "--provider", "microsoft"),
+        await evergrant("grants", "list", "--json", "--provider", "google", "--limit", "1"),
+        await evergrant("grants", "list"),
+        await evergrant("grants", "list", "--status", "dead"),
     )
     assert [grant["grant_id"] for grant in expired.data] == [imported[2]]
     assert both.data == []
@@ -201,62 +176,62 @@ async def test_a_list_can_be_filtered_and_cut(terminal: Terminal, imported: list
 
 @only_sqlite
 async def test_a_grant_is_shown_by_its_id_and_by_its_address(
-    terminal: Terminal, imported: list[str], sim: Running
+    evergrant: Command, imported: list[str], sim: Running
 ) -> None:
     email = at_nylas(sim, imported[2]).email
-    by_id, by_address, story, told = await asyncio.gather(
-        terminal("grants", "show", imported[2], "--json"),
-        terminal("grants", "show", email.upper()),
-        terminal("grants", "why", email, "--json"),
-        terminal("grants", "why", email),
+    by_id, by_address, story, shown = (
+        await evergrant("grants", "show", imported[2], "--json"),
+        await evergrant("grants", "show", email.upper()),
+        await evergrant("grants", "why", email, "--json"),
+        await evergrant("grants", "why", email),
     )
     assert (by_id.data["grant_id"], by_id.data["email"], by_id.data["status"]) == (imported[2], email, "expired")
-    link = f"https://grants.example.com/connect/microsoft?login_hint={email.replace('@', '%40')}"
+    link = f"{WEB}/connect/microsoft?login_hint={email.replace('@', '%40')}"
     assert by_id.data["link"] == link
     assert (by_address.code, imported[2] in by_address.out, link in by_address.out) == (0, True, True)
     assert any("unknown to us → expired" in line["what"] for line in story.data)
     assert all(line.keys() == {"at", "what", "request_id"} for line in story.data)
-    assert "unknown to us → expired" in told.out
-    assert link in told.out
+    assert "unknown to us → expired" in shown.out
+    assert link in shown.out
 
 
 @only_sqlite
-async def test_a_grant_that_we_do_not_hold_is_said_to_be_unknown(terminal: Terminal, database: Database) -> None:
+async def test_a_grant_that_we_do_not_hold_is_said_to_be_unknown(evergrant: Command, database: Database) -> None:
     for command in ("show", "reauth"):
-        said = await terminal("grants", command, "nobody@example.com")
+        said = await evergrant("grants", command, "nobody@example.com")
         assert (said.code, said.out) == (1, "")
         assert "No grant has the id or the email address 'nobody@example.com'" in said.err
 
 
 @only_sqlite
 async def test_an_address_with_marks_in_it_is_printed_as_it_is(
-    terminal: Terminal, database: Database, sim: Running, monkeypatch: pytest.MonkeyPatch
+    evergrant: Command, database: Database, sim: Running
 ) -> None:
     """What others chose must not be read as the terminal's own marks."""
     [grant_id] = seed(sim, status="invalid")
     at_nylas(sim, grant_id).email = "[/bold]a[red]b@example.com"
-    await bring_in(terminal, monkeypatch)
-    listed, told = await asyncio.gather(terminal("grants", "list"), terminal("grants", "why", grant_id))
-    for said in (listed, told):
+    await evergrant("sync")
+    listed, shown = await evergrant("grants", "list"), await evergrant("grants", "why", grant_id)
+    for said in (listed, shown):
         assert said.code == 0
         assert "[/bold]a[red]b@example.com" in said.out
 
 
 @only_sqlite
 async def test_a_user_s_grant_is_renewed_by_a_link_and_stdout_holds_just_that(
-    terminal: Terminal, imported: list[str], sim: Running
+    evergrant: Command, imported: list[str], sim: Running
 ) -> None:
-    said = await terminal("grants", "reauth", imported[2])
+    said = await evergrant("grants", "reauth", imported[2])
     email = at_nylas(sim, imported[2]).email.replace("@", "%40")
-    assert (said.code, said.out) == (0, f"https://grants.example.com/connect/microsoft?login_hint={email}\n")
+    assert (said.code, said.out) == (0, f"{WEB}/connect/microsoft?login_hint={email}\n")
 
 
 @only_sqlite
 async def test_a_dry_run_says_what_would_be_done_and_does_nothing(
-    terminal: Terminal, imported: list[str], sim: Running
+    evergrant: Command, imported: list[str], sim: Running
 ) -> None:
     before = sim.state.calls.total
-    said, without_yes = await asyncio.gather(terminal("reauth", "--dry-run"), terminal("reauth"))
+    said, without_yes = await evergrant("reauth", "--dry-run"), await evergrant("reauth")
     assert (said.code, said.out) == (0, "")
     assert "3 grants match; 0 can be renewed by their credential" in said.err
     assert "3 have none" in said.err
@@ -266,10 +241,10 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(
 
 
 @only_sqlite
-async def test_a_nylas_that_does_not_let_us_is_told_of(terminal: Terminal, database: Database, sim: Running) -> None:
-    refused = await terminal("sync", "--json", NYLAS_API_KEY="nyk_another")
+async def test_a_nylas_that_does_not_let_us_is_told_of(evergrant: Command, database: Database, sim: Running) -> None:
+    refused = await evergrant("sync", "--json", NYLAS_API_KEY="nyk_another")
     await fails(sim, "/v3/grants", status=503)
-    away = await terminal("sync", "--json")
+    away = await evergrant("sync", "--json")
     for said in (refused, away):
         assert (said.code, said.out) == (1, "")
         assert "Nylas did not give us its list" in said.err

@@ -5,10 +5,9 @@ import pytest
 from simulator import Running
 from tests.conftest import CLIENT_ID
 from tests.in_process import Command
-from tests.installed import PUBLIC_URL, evergrant, only_sqlite
+from tests.installed import PUBLIC_URL, evergrant, migrated
 
-__all__ = ["evergrant"]
-pytestmark = only_sqlite
+__all__ = ["evergrant", "migrated"]
 
 OURS = f"{PUBLIC_URL}/oauth/callback"
 

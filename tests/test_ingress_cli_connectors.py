@@ -11,11 +11,10 @@ import pytest
 from simulator import Running
 from tests.conftest import API_KEY
 from tests.in_process import Command
-from tests.installed import evergrant, file, only_sqlite
+from tests.installed import evergrant, file, migrated
 from tests.stories import fails, seed
 
-__all__ = ["evergrant"]
-pytestmark = only_sqlite
+__all__ = ["evergrant", "migrated"]
 
 SECRET = "s3cret-of-the-client"
 
@@ -182,5 +181,6 @@ async def test_a_key_that_nylas_does_not_take_is_not_shown(evergrant: Command) -
     said = await evergrant("connectors", "list", NYLAS_API_KEY="nyk_wrong")
     assert (said.code, said.out) == (1, "")
     assert "Nylas answered 401" in said.err
+    assert said.err.endswith("evergrant doctor finds out why.")
     assert "nyk_wrong" not in said.err
     assert API_KEY not in said.err

@@ -9,11 +9,10 @@ import pytest
 from simulator import Running
 from simulator.connectors import Credential
 from tests.in_process import Command
-from tests.installed import PUBLIC_URL, evergrant, file, only_sqlite
+from tests.installed import PUBLIC_URL, evergrant, file, migrated
 from tests.stories import at_nylas, fails, seed
 
-__all__ = ["evergrant"]
-pytestmark = only_sqlite
+__all__ = ["evergrant", "migrated"]
 
 SECRET = "s3cret-of-the-client"
 KEY = {
@@ -180,15 +179,18 @@ async def test_without_a_grant_there_is_nothing_to_try_it_on(evergrant: Command,
     assert "evergrant reauth" not in said.err
 
 
+@pytest.mark.parametrize("provider", ["yahoo", "microsoft"])
 async def test_another_oauth_client_can_t_be_tried_without_its_users(
-    evergrant: Command, sim: Running, tmp_path: Path
+    evergrant: Command, sim: Running, tmp_path: Path, provider: str
 ) -> None:
+    """As the active credential is one, also where the provider has another type."""
     options = ("--client-id", "a", "--client-secret-file", file(tmp_path, SECRET))
-    refused = await evergrant("credentials", "rotate", "yahoo", active(sim, "yahoo"), *options, "--check")
-    assert (refused.code, sim.state.calls.total) == (2, 0)
+    refused = await evergrant("credentials", "rotate", provider, active(sim, provider), *options, "--check")
+    assert (refused.code, refused.out) == (2, "")
+    assert {call.method for call in sim.state.calls.last} == {"GET"}
     assert "--check can't be" in refused.err
-    done = await evergrant("credentials", "rotate", "yahoo", active(sim, "yahoo"), *options)
-    assert done.code == 0
+    done = await evergrant("credentials", "rotate", provider, active(sim, provider), *options, "--json")
+    assert (done.data["type"], done.data["next"]) == ("connector", None)
     assert "those of another client must be renewed by their users" in done.err
 
 

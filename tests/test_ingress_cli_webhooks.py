@@ -8,12 +8,11 @@ import pytest
 from nylas_api import GRANT_TRIGGERS
 from simulator import Running
 from tests.in_process import Command
-from tests.installed import evergrant, only_sqlite
+from tests.installed import evergrant, migrated
 from tests.listening import Product, listening
 from tests.stories import fails
 
-__all__ = ["evergrant"]
-pytestmark = only_sqlite
+__all__ = ["evergrant", "migrated"]
 
 
 @pytest.fixture

@@ -20,12 +20,12 @@ from simulator.hooks import Hook
 from tasks.clock import system_clock
 from tests.conftest import API_KEY, CLIENT_ID
 from tests.in_process import Command
-from tests.installed import PUBLIC_URL, evergrant, only_sqlite
+from tests.installed import PUBLIC_URL, evergrant, migrated
 from tests.stories import fails, seed
 from worker.applications import ensure_application
 from worker.settings import Settings
 
-__all__ = ["evergrant"]
+__all__ = ["evergrant", "migrated"]
 
 KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
@@ -43,7 +43,6 @@ def set_up(sim: Running) -> None:
     sim.state.deliveries.hooks[hook.id] = hook
 
 
-@only_sqlite
 async def test_where_all_is_right_each_line_says_so(evergrant: Command, sim: Running, valkey: str) -> None:
     set_up(sim)
     seed(sim, 2)
@@ -70,7 +69,6 @@ async def test_where_all_is_right_each_line_says_so(evergrant: Command, sim: Run
     assert len(table.out.splitlines()) == len(checks)
 
 
-@only_sqlite
 async def test_what_is_wrong_is_told_with_what_to_do_and_the_rest_is_looked_at_all_the_same(
     evergrant: Command, sim: Running
 ) -> None:
@@ -95,10 +93,9 @@ async def test_wrong_settings_are_all_there_is_to_see() -> None:
     assert "HIDDEN" not in said.out + said.err
 
 
-@only_sqlite
 async def test_a_database_that_is_not_there_is_not_made(evergrant: Command, tmp_path: Path) -> None:
     empty = tmp_path / "elsewhere"
-    said = await evergrant("doctor", DATABASE_URL="", SECRET_KEYS="", DATA_DIR=str(empty))
+    said = await evergrant("doctor", SECRET_KEYS="", DATA_DIR=str(empty))
     assert said.code == 1
     assert f"{empty}/evergrant.db is not there yet → evergrant migrate" in said.out
     assert not empty.exists()

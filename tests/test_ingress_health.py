@@ -1,50 +1,18 @@
 """Health: alive whatever happens; ready only while events can be stored and nothing would lose them."""
 
 import asyncio
-import secrets
-from base64 import b64encode
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
 from ingress.embedded import start_valkey
-from ingress.web import make_web
 from models.database import Database
-from tests.conftest import API_KEY, CLIENT_ID
-from worker.settings import read
+from tests.front import installed, only_sqlite, served, without_database
 
-only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    """What an installation would be told."""
-    told = {
-        "NYLAS_API_KEY": API_KEY,
-        "NYLAS_CLIENT_ID": CLIENT_ID,
-        "PUBLIC_URL": "https://grants.example.com",
-        "DATA_DIR": str(tmp_path),
-        "DATABASE_URL": database_url,
-        "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
-    }
-    for name, value in told.items():
-        monkeypatch.setenv(f"EVERGRANT_{name}", value)
-
-
-@asynccontextmanager
-async def served(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Open the web front, and a client of it; an exception that nobody caught fails the test."""
-    app = make_web(read(), redis_url=redis_url)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://web") as http,
-    ):
-        yield http
+__all__ = ["installed", "without_database"]
+pytestmark = pytest.mark.usefixtures("installed")
 
 
 async def test_a_sound_installation_is_ready(database: Database, valkey: str) -> None:

@@ -1,156 +1,35 @@
 """Signing in by the web front: what Nylas is asked for, and which browser may finish it."""
 
-import asyncio
-import secrets
-from base64 import b64encode
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from urllib.parse import parse_qs, urlencode, urlsplit
-from uuid import UUID
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from sqlalchemy import select
 from starlette.applications import Starlette
 
-from ingress.front import Front
 from ingress.sign_in import PROVIDERS
 from ingress.web import make_web
-from models import AuthSession, AuthSessionStatus, Event, Grant
+from models import AuthSessionStatus, Grant
 from models.database import Database
 from models.kinds import OAUTH_RETURNED
 from simulator import Running
-from tasks.context import Context
-from tasks.oauth_callback import exchange_codes
-from tests.conftest import API_KEY, CLIENT_ID, SetClock
+from tests.conftest import CLIENT_ID, SetClock
+from tests.front import WEB, inbox, installed, only_sqlite, without_database
+from tests.signing_in import (
+    app,
+    at_nylas,
+    browser,
+    browsing,
+    comes_back_with,
+    consents,
+    reads,
+    sign_ins,
+    starts,
+    worker,
+)
 from worker.settings import read
 
-WEB = "https://grants.example.com"
+__all__ = ["app", "at_nylas", "browser", "installed", "without_database", "worker"]
 XSS = "<script>alert(1)</script>"
-only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-def install(monkeypatch: pytest.MonkeyPatch, folder: Path, database_url: str, sim: Running) -> None:
-    """Set what an installation is told."""
-    told = {
-        "NYLAS_API_KEY": API_KEY,
-        "NYLAS_CLIENT_ID": CLIENT_ID,
-        "NYLAS_API_URI": sim.url,
-        "PUBLIC_URL": WEB,
-        "DATA_DIR": str(folder),
-        "DATABASE_URL": database_url,
-        "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
-    }
-    for name, value in told.items():
-        monkeypatch.setenv(f"EVERGRANT_{name}", value)
-
-
-@dataclass
-class Worker:
-    """Works on what is rung for, in this process, unless it is told to rest."""
-
-    rests: bool = False
-    context: Context | None = None
-    rung: list[UUID] = field(default_factory=list)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
-
-    def __call__(self, kind: str, ids: Sequence[UUID]) -> None:
-        """Hear a ring."""
-        assert kind == OAUTH_RETURNED
-        self.rung += ids
-        if not self.rests:
-            self.tasks.append(asyncio.create_task(self.work(ids)))
-
-    async def work(self, ids: Sequence[UUID]) -> None:
-        """Do the task."""
-        assert self.context
-        await exchange_codes.run(self.context, ids)
-
-
-@asynccontextmanager
-async def opened(redis_url: str, worker: Worker, clock: SetClock) -> AsyncIterator[Starlette]:
-    """The web front, open, with a clock to set, and a worker at hand."""
-    app = make_web(read(), redis_url=redis_url)
-    async with app.router.lifespan_context(app):
-        front: Front = app.state.front
-        worker.context = replace(front.context, ring=worker, now=clock)
-        app.state.front = replace(front, context=worker.context)
-        yield app
-        await asyncio.gather(*worker.tasks)
-
-
-@asynccontextmanager
-async def browsing(app: Starlette, sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    """A browser: our pages come from the application, Nylas' from the simulator."""
-    nylas = {sim.url: httpx.AsyncHTTPTransport()}
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=WEB, mounts=nylas, timeout=15) as browser:
-        yield browser
-
-
-async def starts(browser: httpx.AsyncClient, provider: str = "google", **query: str) -> dict[str, str]:
-    """Go to our door; tell what we ask Nylas for."""
-    answer = await browser.get(f"/connect/{provider}", params=query)
-    assert answer.status_code == 302, answer.text
-    return {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
-
-
-async def consents(browser: httpx.AsyncClient, **query: str) -> str:
-    """Start a sign-in and say yes at Nylas; tell the address that leads back to us."""
-    to_nylas = await browser.get("/connect/google", params=query)
-    back = (await browser.get(to_nylas.headers["location"])).headers["location"]
-    assert back.startswith(f"{WEB}/oauth/callback?")
-    return str(back)
-
-
-def comes_back_with(**query: str) -> str:
-    """An address that leads back to us."""
-    return f"{WEB}/oauth/callback?{urlencode(query)}"
-
-
-def reads(answer: httpx.Response, status: int, title: str) -> None:
-    """The answer is a page of ours, with this title and nothing that could hurt."""
-    assert (answer.status_code, f"<title>{title}</title>" in answer.text) == (status, True), answer.text
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "<script" not in answer.text
-
-
-async def inbox(database: Database) -> list[Event]:
-    """All events."""
-    async with database.reading() as session:
-        return list((await session.scalars(select(Event))).all())
-
-
-async def sign_ins(database: Database) -> list[AuthSession]:
-    """All sign-ins."""
-    async with database.reading() as session:
-        return list((await session.scalars(select(AuthSession))).all())
-
-
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str, sim: Running) -> None:
-    install(monkeypatch, tmp_path, database_url, sim)
-
-
-@pytest.fixture
-async def app(database: Database, valkey: str, clock: SetClock) -> AsyncIterator[Starlette]:
-    """The web front."""
-    async with opened(valkey, Worker(), clock) as app:
-        yield app
-
-
-@pytest.fixture
-async def browser(app: Starlette, sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    """The user's browser."""
-    async with browsing(app, sim) as browser:
-        yield browser
 
 
 async def test_a_user_signs_in_and_is_connected(browser: httpx.AsyncClient, sim: Running, database: Database) -> None:
@@ -202,7 +81,13 @@ async def test_an_unknown_provider_is_a_page_that_says_so(browser: httpx.AsyncCl
 @only_sqlite
 @pytest.mark.parametrize(("public_url", "secure"), [(WEB, True), ("http://localhost:8000", False)])
 async def test_the_cookie_is_for_us_alone(
-    database: Database, valkey: str, sim: Running, monkeypatch: pytest.MonkeyPatch, public_url: str, secure: bool
+    at_nylas: None,
+    database: Database,
+    valkey: str,
+    sim: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    public_url: str,
+    secure: bool,
 ) -> None:
     monkeypatch.setenv("EVERGRANT_PUBLIC_URL", public_url)
     app = make_web(read(), redis_url=valkey)
@@ -246,8 +131,18 @@ async def test_a_state_that_is_not_ours_leads_nowhere(browser: httpx.AsyncClient
     wrong = ["", state[:-1], state + "x", state.swapcase(), "x" * 257, "x" * 10_000, "é", "\0", XSS]
     for other in wrong:
         reads(await browser.get(comes_back_with(state=other, code="c")), 400, "We don&#x27;t know this sign-in")
-    for query in ("", "?code=c", "?state", "?admin_consent=true", "?error=access_denied", "?%ff=%ff&state=%ff"):
+    for query in ("", "?code=c", "?state", "?admin_consent=false", "?error=access_denied", "?%ff=%ff&state=%ff"):
         reads(await browser.get(f"/oauth/callback{query}"), 400, "We don&#x27;t know this sign-in")
+    assert await inbox(database) == []
+    assert [row.status for row in await sign_ins(database)] == [AuthSessionStatus.STARTED]
+
+
+@only_sqlite
+async def test_an_admin_who_consented_is_thanked_and_nothing_is_done(
+    browser: httpx.AsyncClient, database: Database
+) -> None:
+    await starts(browser)
+    reads(await browser.get(f"/oauth/callback?admin_consent=True&tenant={XSS}"), 200, "Thank you")
     assert await inbox(database) == []
     assert [row.status for row in await sign_ins(database)] == [AuthSessionStatus.STARTED]
 

@@ -1,60 +1,34 @@
 """The user comes back: taken in once, and what the query says is neither shown nor kept where it can be read."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from models import AuthSessionStatus
 from models.database import Database
 from simulator import Running
 from tests.conftest import SetClock
-from tests.test_ingress_sign_in import (
-    XSS,
+from tests.front import inbox, installed, only_sqlite, without_database
+from tests.signing_in import (
     Worker,
-    browsing,
+    app,
+    at_nylas,
+    browser,
     comes_back_with,
     consents,
-    inbox,
-    install,
-    only_sqlite,
-    opened,
     reads,
     sign_ins,
     starts,
+    worker,
 )
 
+__all__ = ["app", "at_nylas", "browser", "installed", "without_database", "worker"]
+XSS = "<script>alert(1)</script>"
 CONNECTED = "You&#x27;re connected"
 FAILED = "That didn&#x27;t work"
-
-
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str, sim: Running) -> None:
-    install(monkeypatch, tmp_path, database_url, sim)
-
-
-@pytest.fixture
-def worker() -> Worker:
-    """The worker of the web front."""
-    return Worker()
-
-
-@pytest.fixture
-async def app(database: Database, valkey: str, worker: Worker, clock: SetClock) -> AsyncIterator[Starlette]:
-    """The web front."""
-    async with opened(valkey, worker, clock) as app:
-        yield app
-
-
-@pytest.fixture
-async def browser(app: Starlette, sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    """The user's browser."""
-    async with browsing(app, sim) as browser:
-        yield browser
 
 
 async def test_the_same_return_many_times_at_once_is_taken_in_once(

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import hashlib
 import json
-import secrets
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,48 +15,22 @@ import pytest
 import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
 from starlette.applications import Starlette
 
 from ingress.web import make_web
 from ingress.webhooks import LONGEST_CHALLENGE, MOST_BYTES
-from models import Event, Outcome
+from models import Outcome
 from models.database import Database
 from nylas_api import sign
-from tests.conftest import API_KEY, CLIENT_ID, WEBHOOK_SECRET
+from tests.conftest import CLIENT_ID, WEBHOOK_SECRET
+from tests.front import inbox, installed, only_sqlite, served, without_database
 from worker.settings import read
 
 PATH = "/webhooks/nylas"
 SIGNATURE = "X-Nylas-Signature"
 EXAMPLES = Path(__file__).parents[2] / "shared" / "nylas" / "examples"
-only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture(autouse=True)
-def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, database_url: str) -> None:
-    """What an installation would be told."""
-    told = {
-        "NYLAS_API_KEY": API_KEY,
-        "NYLAS_CLIENT_ID": CLIENT_ID,
-        "NYLAS_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "PUBLIC_URL": "https://grants.example.com",
-        "DATA_DIR": str(tmp_path),
-        "DATABASE_URL": database_url,
-        "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
-    }
-    for name, value in told.items():
-        monkeypatch.setenv(f"EVERGRANT_{name}", value)
-
-
-@asynccontextmanager
-async def served(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Open the web front, and a client of it; an exception that nobody caught fails the test."""
-    app = make_web(read(), redis_url=redis_url)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://web") as http,
-    ):
-        yield http
+__all__ = ["installed", "without_database"]
+pytestmark = pytest.mark.usefixtures("installed")
 
 
 @pytest.fixture
@@ -95,12 +68,6 @@ async def send(http: httpx.AsyncClient, body: bytes, **headers: str) -> httpx.Re
     return await http.post(PATH, content=body, headers=signed)
 
 
-async def rows(database: Database) -> list[Event]:
-    """Read the inbox by a connection of our own."""
-    async with database.reading() as session:
-        return list((await session.scalars(select(Event))).all())
-
-
 @only_sqlite
 async def test_the_challenge_comes_back_exactly_and_as_plain_text(web: httpx.AsyncClient) -> None:
     for value in ("4c7e1f90-made-up-challenge", "a b+c%&=?", "x" * LONGEST_CHALLENGE, "<script>alert(1)</script>"):
@@ -126,8 +93,8 @@ async def test_a_signed_notification_is_committed_before_it_is_answered_for(
     for number in range(20):
         answer = await send(web, notice(f"e{number}"))
         assert (answer.status_code, answer.content) == (200, b"")
-        assert len(await rows(database)) == number + 1
-    row = (await rows(database))[0]
+        assert len(await inbox(database)) == number + 1
+    row = (await inbox(database))[0]
     assert (row.kind, row.source, row.outcome) == ("grant.expired", "nylas", None)
     assert row.raw in [notice(f"e{number}") for number in range(20)]
 
@@ -163,7 +130,7 @@ async def test_whatever_is_not_signed_by_nylas_gets_nowhere(web: httpx.AsyncClie
         assert (await web.post(PATH, content=body, headers=headers)).status_code == 401
     for other in (json.dumps(json.loads(body), indent=2).encode(), body + b"\n", body[:-1], b"", body.upper()):
         assert (await send(web, other, **{SIGNATURE: good})).status_code == 401
-    assert await rows(database) == []
+    assert await inbox(database) == []
 
 
 @only_sqlite
@@ -178,7 +145,7 @@ async def test_a_compressed_body_is_verified_as_it_came_and_kept_plain(
     assert (await send(web, packed, Content_Encoding="GZip")).status_code == 200
     assert (await send(web, notice())).status_code == 200
 
-    [row] = await rows(database)
+    [row] = await inbox(database)
     assert (row.raw, row.kind) == (notice(), "grant.expired")
 
 
@@ -188,8 +155,8 @@ async def test_a_body_that_only_says_that_it_is_gzip_is_kept_and_set_aside(
 ) -> None:
     for body in (b"no gzip", gzip.compress(notice(), mtime=0)[:-20]):
         assert (await send(web, body, Content_Encoding="gzip")).status_code == 200
-        assert body in [row.raw for row in await rows(database)]
-    assert {row.outcome for row in await rows(database)} == {Outcome.SET_ASIDE}
+        assert body in [row.raw for row in await inbox(database)]
+    assert {row.outcome for row in await inbox(database)} == {Outcome.SET_ASIDE}
 
 
 @only_sqlite
@@ -202,7 +169,7 @@ async def test_what_is_larger_than_nylas_sends_is_refused_also_once_inflated(
     assert (await send(web, b" " * (MOST_BYTES + 1))).status_code == 413
     largest = notice(padding="x" * (MOST_BYTES - len(notice(padding=""))))
     assert len(largest) == MOST_BYTES
-    assert await rows(database) == []
+    assert await inbox(database) == []
     assert (await send(web, largest)).status_code == 200
 
 
@@ -237,7 +204,7 @@ async def test_while_a_secret_is_rotated_the_old_one_and_the_new_one_are_good(
     monkeypatch.setenv("EVERGRANT_NYLAS_WEBHOOK_SECRET", "the-new-one")
     async with served(valkey) as web:
         assert (await send(web, notice())).status_code == 401
-    assert len(await rows(database)) == 2
+    assert len(await inbox(database)) == 2
 
 
 @only_sqlite
@@ -250,7 +217,7 @@ async def test_without_a_secret_nylas_is_asked_to_come_again(
     async with served(valkey) as web:
         answer = await send(web, notice(), **{SIGNATURE: sign("", notice())})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
-    assert await rows(database) == []
+    assert await inbox(database) == []
 
 
 async def test_the_same_event_fifty_times_at_once_over_eight_connections_is_one_row(
@@ -266,7 +233,7 @@ async def test_the_same_event_fifty_times_at_once_over_eight_connections_is_one_
         answers = await asyncio.gather(*(send(http, body) for body in bodies))
 
     assert [answer.status_code for answer in answers] == [200] * 50
-    [row] = await rows(database)
+    [row] = await inbox(database)
     assert row.raw in bodies
 
 
@@ -285,7 +252,7 @@ async def test_nylas_own_examples_are_taken(web: httpx.AsyncClient, database: Da
     assert len(payloads) >= 8 or not EXAMPLES.is_dir()
     for body in [*payloads, notice()]:
         assert (await send(web, body)).status_code == 200
-    kept = await rows(database)
+    kept = await inbox(database)
     assert {row.raw for row in kept} == {*payloads, notice()}
     assert all(row.grant_id and row.kind.startswith("grant.") for row in kept)
 

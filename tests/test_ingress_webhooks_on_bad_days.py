@@ -6,7 +6,6 @@ import json
 import secrets
 import sqlite3
 import time
-from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,47 +19,13 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from ingress.embedded import start_valkey
-from ingress.web import make_web
 from models import Event
 from models.database import Database
-from models.migrations import upgrade
 from nylas_api import sign
-from tests.conftest import API_KEY, CLIENT_ID, WEBHOOK_SECRET, fresh_postgres
-from worker.settings import read
+from tests.conftest import WEBHOOK_SECRET, fresh_postgres, migrated
+from tests.front import installed, only_sqlite, served, without_database
 
-only_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What an installation would be told, but for its database."""
-    told = {
-        "NYLAS_API_KEY": API_KEY,
-        "NYLAS_CLIENT_ID": CLIENT_ID,
-        "NYLAS_WEBHOOK_SECRET": WEBHOOK_SECRET,
-        "PUBLIC_URL": "https://grants.example.com",
-        "DATA_DIR": str(tmp_path),
-        "SECRET_KEYS": b64encode(secrets.token_bytes(32)).decode(),
-    }
-    for name, value in told.items():
-        monkeypatch.setenv(f"EVERGRANT_{name}", value)
-
-
-@pytest.fixture
-def settings_of(installed: None, monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
-    """All that it would be told."""
-    monkeypatch.setenv("EVERGRANT_DATABASE_URL", database_url)
-
-
-@asynccontextmanager
-async def served(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Open the web front, and a client of it; an exception that nobody caught fails the test."""
-    app = make_web(read(), redis_url=redis_url)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://web") as http,
-    ):
-        yield http
+__all__ = ["installed", "without_database"]
 
 
 async def send(http: httpx.AsyncClient, event_id: str, *, size: int = 0) -> int:
@@ -92,7 +57,7 @@ async def stored(database: Database) -> int:
 
 @only_sqlite
 async def test_a_locked_database_is_told_of_in_time_and_holds_nothing_up_afterwards(
-    settings_of: None, database: Database, valkey: str, tmp_path: Path
+    installed: None, database: Database, valkey: str, tmp_path: Path
 ) -> None:
     """Nylas waits for ten seconds; whoever is told 503 after two comes again."""
     async with served(valkey) as web:
@@ -110,13 +75,13 @@ async def test_a_locked_database_is_told_of_in_time_and_holds_nothing_up_afterwa
 
 
 async def test_a_postgresql_that_is_away_is_waited_for(
-    installed: None, postgres: str, valkey: str, monkeypatch: pytest.MonkeyPatch
+    without_database: None, postgres: str, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = await fresh_postgres(postgres)
     name = url.rpartition("/")[2]
     monkeypatch.setenv("EVERGRANT_DATABASE_URL", url)
+    await migrated(url)
     database = Database(url, pool_size=1)
-    await upgrade(database)
     admin = await asyncpg.connect(postgres)
     async with served(valkey) as web:
         assert await send(web, "before") == 200
@@ -182,16 +147,14 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 async def test_connections_to_postgresql_that_hang_are_given_up(
-    installed: None, postgres: str, valkey: str, monkeypatch: pytest.MonkeyPatch
+    without_database: None, postgres: str, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server fails over, or the network forgets a connection: new ones work, and so must we."""
     url = make_url(await fresh_postgres(postgres))
     async with _wire(url.port or 5432) as (wire, port):
         near = url.set(port=port).render_as_string(hide_password=False)
         monkeypatch.setenv("EVERGRANT_DATABASE_URL", near)
-        database = Database(near, pool_size=1)
-        await upgrade(database)
-        await database.close()
+        await migrated(near)
         async with served(valkey) as web:
             assert await send(web, "before") == 200
             wire.cut()
@@ -225,7 +188,7 @@ def limit() -> AsyncIterator[Limit]:
 
 @only_sqlite
 async def test_a_full_disk_is_told_of_and_forgotten_when_there_is_room(
-    settings_of: None, database: Database, limit: Limit, valkey: str
+    installed: None, database: Database, limit: Limit, valkey: str
 ) -> None:
     """`max_page_count` is SQLite's own way to say "disk full" with room left for the others here."""
     async with served(valkey) as web:
@@ -249,7 +212,7 @@ async def fifty(web: httpx.AsyncClient) -> None:
 
 @only_sqlite
 async def test_nobody_waits_for_a_valkey_that_hangs_or_that_is_dead(
-    settings_of: None, database: Database, tmp_path: Path
+    installed: None, database: Database, tmp_path: Path
 ) -> None:
     server, url = start_valkey(tmp_path / "valkey", keep=False)
     try:
@@ -266,7 +229,7 @@ async def test_nobody_waits_for_a_valkey_that_hangs_or_that_is_dead(
 
 
 @only_sqlite
-async def test_the_web_front_also_starts_while_valkey_is_dead(settings_of: None, database: Database) -> None:
+async def test_the_web_front_also_starts_while_valkey_is_dead(installed: None, database: Database) -> None:
     async with served("redis://127.0.0.1:1/0") as web:
         await fifty(web)
     assert await stored(database) == 50

@@ -16,30 +16,22 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from models import CampaignItem, Event, Grant, Outcome, Transition
 from models.database import Database
-from tests.conftest import fresh_postgres
+from tests.front import only_sqlite
 from tests.installation import Installation, expired
 
 CREDENTIAL = "service-account"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Where the installation keeps its files."""
-    return tmp_path
+def url(database: Database, database_url: str) -> str:
+    """The database of the installation, which is migrated."""
+    return database_url
 
 
 @pytest.fixture
-async def url(request: pytest.FixtureRequest, folder: Path) -> str:
-    """The database of the installation; SQLite unless the test asks for another."""
-    if getattr(request, "param", "sqlite") == "sqlite":
-        return f"sqlite:///{folder / 'evergrant.db'}"
-    return await fresh_postgres(request.getfixturevalue("postgres"))
-
-
-@pytest.fixture
-def there(folder: Path, url: str) -> Iterator[Installation]:
+def there(tmp_path: Path, url: str) -> Iterator[Installation]:
     """An installation whose parts are not started yet."""
-    installation = Installation(folder, url, latency_ms=250, concurrency=20)
+    installation = Installation(tmp_path, url, latency_ms=250, concurrency=20)
     yield installation
     installation.stop()
 
@@ -77,7 +69,6 @@ def renewals(there: Installation) -> int:
     return asked
 
 
-@pytest.mark.parametrize("url", ["sqlite", "postgresql"], indirect=True)
 def test_a_worker_killed_in_the_middle_of_a_campaign_leaves_nothing_undone(there: Installation, url: str) -> None:
     there.start("simulator", "worker")
     seed(there, 200)
@@ -100,6 +91,7 @@ def test_a_worker_killed_in_the_middle_of_a_campaign_leaves_nothing_undone(there
     assert len(twice) <= before["max_in_flight"] + there.concurrency
 
 
+@only_sqlite
 def test_webhooks_get_200_while_valkey_hangs_and_is_wiped_and_all_are_settled(there: Installation, url: str) -> None:
     there.start("simulator", "worker", "web")
     ids = seed(there, 60, status="valid")
@@ -128,6 +120,7 @@ def test_webhooks_get_200_while_valkey_hangs_and_is_wiped_and_all_are_settled(th
     assert read(url, confirmed) == [30]
 
 
+@only_sqlite
 def test_the_same_webhook_fifty_times_at_once_is_one_event_and_one_change(there: Installation, url: str) -> None:
     there.start("simulator", "worker", "web")
     (grant_id,) = seed(there, 1, status="valid")
@@ -154,11 +147,13 @@ def test_the_same_webhook_fifty_times_at_once_is_one_event_and_one_change(there:
     assert read(url, select(func.count()).select_from(Event), changes) == [1, 1]
 
 
-def test_one_worker_holds_as_many_calls_in_flight_as_it_is_told_to(folder: Path, url: str) -> None:
-    there = Installation(folder, url, latency_ms=1_500, concurrency=200)
+@only_sqlite
+def test_one_worker_holds_as_many_calls_in_flight_as_it_is_told_to(tmp_path: Path, url: str) -> None:
+    there = Installation(tmp_path, url, concurrency=200)
     try:
         there.start("simulator", "worker")
         seed(there, 600)
+        there.sim("POST", "faults", {"path": "/v3/connect/custom", "delay_ms": 1_500})
         there.sim("DELETE", "calls")
         there.cli("reauth", "--credential", CREDENTIAL, "--yes")
         calls = there.sim("GET", "calls")

@@ -212,6 +212,14 @@ async def test_no_operation_waits_past_its_deadline(reply: Reply) -> None:
                 assert error.outcome_unknown
 
 
+async def test_a_call_that_got_no_connection_is_known_to_have_had_no_effect() -> None:
+    async with nylas(deadline=timedelta(seconds=0.5)) as (_, wire):
+        told = await ask_all(wire, hang)  # more than there are connections
+    waited = [error for error in told if not error.outcome_unknown]
+    assert len(waited) == len(OPERATIONS) - 20
+    assert {str(error) for error in waited} == {"Nylas could not be reached: TimeoutError"}
+
+
 async def test_provisional_answers_and_odd_framing_are_no_hindrance() -> None:
     noise = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
     odd = b"HTTP/1.1 299 \r\nX-Odd: caf\xe9 \xff\r\nServer: \xf0\x9f\x92\xa9\r\n"

@@ -40,10 +40,10 @@ def app(valkey: str) -> Iterator["Celery[ContextTask]"]:
     app.close()
 
 
-@pytest.fixture
-def worker(valkey: str, redis: Any, tmp_path: Path) -> Iterator[ProbeWorker]:
-    """A worker on the same broker."""
-    worker = ProbeWorker(valkey, tmp_path, concurrency=4)
+@pytest.fixture(scope="module")
+def worker(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProbeWorker]:
+    """A worker on the same broker, which lives through all that these tests do to it."""
+    worker = ProbeWorker(valkey, tmp_path_factory.mktemp("worker"), concurrency=4)
     yield worker
     worker.kill()
 

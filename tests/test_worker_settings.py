@@ -23,16 +23,18 @@ ENOUGH = {
     "EVERGRANT_PUBLIC_URL": "https://evergrant.example.com",
 }
 
-# Makes the key of the folder that it is told, and says in hex which it got.
+# Makes the key of the folder that it is told, at the moment that it is told, and says in hex which it got.
 MAKES_A_KEY = """
 import secrets, sys, time
 from pathlib import Path
 from worker.settings import Settings
 told = dict(nylas_api_key="k", nylas_client_id="c", public_url="https://e.example", data_dir=Path(sys.argv[1]))
 settings = Settings.model_validate(told)
-real, slow = secrets.token_bytes, float(sys.argv[3])
-secrets.token_bytes = lambda size: time.sleep(slow) or real(size)
-while time.time() < float(sys.argv[2]):
+real, slow = secrets.token_bytes, float(sys.argv[2])
+secrets.token_bytes = lambda size: print("makes it", flush=True) or time.sleep(slow) or real(size)
+print("ready", flush=True)
+moment = float(sys.stdin.readline())
+while time.time() < moment:
     pass
 print(settings.keys()[0].hex())
 """
@@ -46,17 +48,37 @@ def _enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, value)
 
 
-def makes_a_key(folder: Path, *, at: float, slowly: float = 0.0) -> "subprocess.Popen[str]":
-    """Start a process that makes the key at that moment."""
-    command = [sys.executable, "-c", MAKES_A_KEY, str(folder), str(at), str(slowly)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+class KeyMaker:
+    """A process that makes a key, and may take its time over it."""
 
+    def __init__(self, folder: Path, *, slowly: float = 0.0) -> None:
+        """Start it."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", MAKES_A_KEY, str(folder), str(slowly)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
-def said(process: "subprocess.Popen[str]") -> str:
-    """The key that the process got."""
-    out, err = process.communicate(timeout=30)
-    assert process.returncode == 0, err
-    return out.strip()
+    def says(self) -> str:
+        """What it says next: `ready`, then perhaps `makes it`, then the key; nothing once it has died."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def may_go(self, at: float = 0.0) -> None:
+        """Let it begin at that moment, or at once."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{at}\n")
+        self.process.stdin.flush()
+
+    def key(self) -> str:
+        """The key that it got."""
+        with self.process:
+            while (said := self.says()) == "makes it":
+                pass
+        assert self.process.returncode == 0
+        return said
 
 
 def test_three_settings_are_enough(tmp_path: Path) -> None:
@@ -237,22 +259,32 @@ def test_a_key_file_that_holds_no_key_is_refused_and_left_as_it_is(tmp_path: Pat
 
 
 def test_processes_that_make_the_key_at_once_get_the_same(tmp_path: Path) -> None:
-    at = time.time() + 3
-    processes = [makes_a_key(tmp_path / "data", at=at) for _ in range(4)]
-    assert len({said(process) for process in processes}) == 1
+    makers = [KeyMaker(tmp_path / "data") for _ in range(4)]
+    assert [maker.says() for maker in makers] == ["ready"] * 4
+    at = time.time() + 0.1
+    for maker in makers:
+        maker.may_go(at)
+    assert len({maker.key() for maker in makers}) == 1
 
 
 def test_a_process_that_comes_while_another_still_makes_the_key_gets_the_same(tmp_path: Path) -> None:
-    slow = makes_a_key(tmp_path, at=0, slowly=1.5)
-    quick = makes_a_key(tmp_path, at=time.time() + 2, slowly=0)
-    assert said(slow) == said(quick)
+    slow, quick = KeyMaker(tmp_path, slowly=0.5), KeyMaker(tmp_path)
+    assert (slow.says(), quick.says()) == ("ready", "ready")
+    slow.may_go()
+    assert slow.says() == "makes it"
+    quick.may_go()
+    quick_key = quick.key()
+    assert quick_key == slow.key()
+    assert len(bytes.fromhex(quick_key)) == 32
 
 
 def test_a_process_that_dies_while_it_makes_the_key_leaves_no_broken_one(tmp_path: Path) -> None:
-    dies = makes_a_key(tmp_path, at=0, slowly=60)
-    time.sleep(2)
-    dies.kill()
-    dies.communicate()
+    dies = KeyMaker(tmp_path, slowly=60)
+    assert dies.says() == "ready"
+    dies.may_go()
+    assert dies.says() == "makes it"
+    with dies.process:
+        dies.process.kill()
     assert len(read().keys()[0]) == 32
 
 

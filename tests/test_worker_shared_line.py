@@ -171,3 +171,31 @@ async def test_bulk_waits_for_whoever_came_later_with_somebody_waiting(redis: An
     assert (await bulk.ask(bulk=True)).verdict == "wait"
     assert (await somebody.ask(bulk=False)).verdict == "go"
     assert (await bulk.ask(bulk=True)).processes == 2
+
+
+async def test_who_comes_back_from_its_own_clock_keeps_everybody_apart_until_the_others_have_come_back(
+    redis: Any, nylas_app: str
+) -> None:
+    line, stranger = SharedLine(redis, nylas_app), SharedLine(redis, nylas_app)
+    back = await line.ask("grants", limit(), bulk=False, known="", returning=True, news=[])
+    assert back.verdict == "apart"
+    assert 2.9 < back.wait <= 3.0
+    await asyncio.sleep(0.2)
+    for returning in (True, False):
+        other = await stranger.ask("grants", limit(), bulk=False, known="", returning=returning, news=[])
+        assert other.verdict == "apart"
+        assert other.wait < 2.9, "all come back at the same time"
+
+
+def test_a_call_went_late_by_what_it_took_longer_than_the_quickest() -> None:
+    clock = OwnClock(limit())
+    clock.line = "this line"
+    for let_go in (5_000_000, 4_975_000, 5_000_000):
+        clock.went(let_go)
+    [late] = clock.news()
+    assert late.believed == 4_975_000
+    assert 0.02 < late.seconds < 0.03
+    clock.told([late])
+    assert clock.news() == []
+    clock.line = "another line"
+    assert [heard.believed for heard in clock.news()] == [None, None, None]

@@ -23,7 +23,10 @@ def configure(format: str, *, level: int = logging.INFO) -> None:
     if format == "json":
         last = structlog.processors.JSONRenderer()
     else:
-        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=32)
+        # Plain tracebacks: rich's show the values of variables, and those hold keys and tokens.
+        last = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), pad_event_to=32, exception_formatter=structlog.dev.plain_traceback
+        )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ingress.commands import run
 from ingress.terminal import fail
-from nylas_api import NylasError
+from nylas_api import KeyRejected, NylasError
 from worker.runtime import Runtime
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ def at_nylas(command: Callable[[Runtime], Awaitable[None]]) -> None:
         try:
             await command(runtime)
         except NylasError as error:
-            give_up(error)
+            give_up(error, "evergrant doctor finds out why." if isinstance(error, KeyRejected) else "")
 
     run(asked)
 

@@ -1,6 +1,7 @@
 """The commands about credentials: what whole organisations, and other OAuth clients, sign in by."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from ingress.at_nylas import our_grants
 from ingress.at_nylas.asking import give_up
@@ -45,7 +46,7 @@ async def create_credential(runtime: Runtime, provider: str, name: str, options:
     if consent:
         say(
             "Next an administrator of the tenant opens that address and consents. It worked if the browser ends at an "
-            f"address with admin_consent=true in it; Evergrant's page there knows nothing of it. "
+            "address with admin_consent=true in it, where Evergrant says thank you. "
             f"{runtime.settings.callback_url} must be registered: evergrant redirect-uris list"
         )
 
@@ -55,15 +56,18 @@ async def rotate_credential(
 ) -> None:
     """Replace the data of a credential whole; say what to run next. Exits with 1 if the check fails.
 
-    Nylas does not say what becomes of the grants: a bulk re-authentication makes sure.
+    Nylas does not say what becomes of the grants: a bulk re-authentication makes sure. The active credential of a
+    connector is the OAuth client that the connector was made with, whatever other types the provider has.
     """
+    connector = await the_connector(runtime, provider)
+    if credential_id == connector.active_credential_id and options.type is None:
+        options = replace(options, type="connector")
     kind = type_for(provider, options)
     if check and kind == "connector":
         fail(
             "--check can't be: grants of another OAuth client are renewed by their users, not by the credential", code=2
         )
     data = read_data(provider, kind, options)
-    connector = await the_connector(runtime, provider)
     try:
         credential = (await runtime.context.nylas.credentials.update(provider, credential_id, data=data)).data
     except NotFound as error:
