@@ -28,7 +28,7 @@ class AuthSessionStatus(StrEnum):
 
 
 class AuthSession(SQLModel, table=True):
-    """One sign-in; `wanted_grant_id` is the grant that it is to renew, if any.
+    """One sign-in; `wanted_grant_id` is the grant that it is to renew, if any, and `wanted_user_id` whose it was then.
 
     Its `state` is kept as a hash and works once; `browser_hash` binds it to a cookie (RFC 6749 10.12). The PKCE
     verifier and the code are sealed, and wiped when the session ends.
@@ -53,6 +53,7 @@ class AuthSession(SQLModel, table=True):
     ended_at: datetime | None = None
     grant_id: str | None = Field(default=None, max_length=128)
     wanted_grant_id: str | None = Field(default=None, max_length=128)
+    wanted_user_id: str | None = Field(default=None, max_length=255)
     link_id: UUID | None = Field(default=None, foreign_key="reauth_link.id")
     reason: str | None = None
 
