@@ -5,6 +5,7 @@ from typing import Literal, Required, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 LONGEST_STATE = 256
+HOSTED_PROVIDERS = frozenset({"google", "microsoft", "imap", "icloud", "yahoo", "ews", "zoom"})
 
 
 class AuthOptions(TypedDict, total=False):

@@ -21,7 +21,8 @@ OUR_KEY_IS_REFUSED = timedelta(minutes=1)
 class Context:
     """The hands of a task, made by the runtime once for the process; a test makes its own.
 
-    `ring` tells the workers that rows are due; it never waits. `chance` draws 0 ≤ x < 1 for jitter.
+    `ring` tells the workers that rows are due; it never waits. `chance` draws 0 ≤ x < 1 for jitter. `public_url` is
+    where the world reaches the web front.
     """
 
     application_id: UUID
@@ -33,6 +34,7 @@ class Context:
     chance: Callable[[], float]
     policy: Policy = field(default_factory=Policy)
     lease: timedelta = LEASE
+    public_url: str = "http://localhost:8000"
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
 
     def wait_after(self, error: NylasError, attempts: int) -> timedelta | None:
