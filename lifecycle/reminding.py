@@ -26,7 +26,9 @@ class QuietHours:
         if not quiet or self.start == self.end:
             return moment
         day = local.date() + timedelta(days=1) if over_midnight and clock >= self.start else local.date()
-        return max(moment, datetime.combine(day, self.end, tzinfo=zone).astimezone(UTC))
+        # `fold`: in the night in which the clock is put back, the end of the hour that we are in.
+        end = datetime.combine(day, self.end, tzinfo=zone).replace(fold=local.fold)
+        return max(moment, end.astimezone(UTC))
 
 
 def reminder_due(

@@ -1,7 +1,7 @@
 """Retirement: dead grants cost money, and a deletion can't be undone."""
 
 import calendar
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -9,13 +9,18 @@ from decimal import Decimal
 from lifecycle.terms import GrantStatus
 
 
+def named(names: Iterable[str]) -> frozenset[str]:
+    """Make names comparable: without regard to case, and to blanks around them."""
+    return frozenset(name.strip().casefold() for name in names if name.strip())
+
+
 @dataclass(frozen=True, slots=True)
 class RetirementPolicy:
-    """Which grants may go: expired, and confirmed so, for so many days, and not on the list of those that never go."""
+    """Which grants may go: confirmed as expired for so long, and not on the list of those that never go."""
 
     after: timedelta
-    never: Collection[str] = field(default_factory=frozenset)
-    """Grant ids, email addresses, and domains written as `@example.com`."""
+    never: frozenset[str] = field(default_factory=frozenset)
+    """Grant ids, email addresses, and domains written as `@example.com`, as `named` makes them."""
 
 
 def why_not(
@@ -25,18 +30,22 @@ def why_not(
     email: str | None,
     status: GrantStatus,
     confirmed_at: datetime | None,
-    expired_at: datetime | None,
     now: datetime,
 ) -> str | None:
-    """Say why a grant may not be retired, or None if it may."""
-    if status is not GrantStatus.EXPIRED or confirmed_at is None or expired_at is None:
+    """Say why a grant may not be retired, or None if it may.
+
+    The days count from the confirmation, when its user was told: not from an expiry that nobody knew of.
+    """
+    if status is GrantStatus.DELETED:
+        return "it was deleted already"
+    if status is not GrantStatus.EXPIRED or confirmed_at is None:
         return "it is not confirmed as expired"
-    never = {name.casefold() for name in policy.never}
     address = (email or "").casefold()
-    if never & {grant_id.casefold(), address, f"@{address.rpartition('@')[2]}"} - {"", "@"}:
+    domain = f"@{address.rpartition('@')[2]}" if "@" in address else ""
+    if policy.never & {grant_id.casefold(), address, domain}:
         return "it is on the list of those that are never deleted"
-    if now < expired_at + policy.after:
-        return f"it expired less than {policy.after.days} days ago"
+    if now < confirmed_at + policy.after:
+        return f"it was confirmed as expired less than {policy.after.days} days ago"
     return None
 
 
@@ -46,5 +55,8 @@ def cost_a_month(grants: int, price: Decimal) -> Decimal:
 
 
 def days_to_month_end(now: datetime) -> int:
-    """Count the days until the next UTC month begins, today included: what is gone by then is not billed in it."""
+    """Count the days that are left of the month in UTC, today included.
+
+    A month is billed by its highest count: what is deleted in it is saved from the next one on.
+    """
     return calendar.monthrange(now.year, now.month)[1] - now.day + 1

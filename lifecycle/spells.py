@@ -35,18 +35,24 @@ def flaps_now(flaps: int, recovered_at: datetime | None, now: datetime) -> int:
 
 
 def go_on(
-    spell: Spell | None, seen: Observation, *, grace: timedelta, expired_at: datetime | None = None
+    spell: Spell | None,
+    seen: Observation,
+    *,
+    grace: timedelta,
+    expired_at: datetime | None = None,
+    authenticated_at: datetime | None = None,
 ) -> Spell | None:
     """Say how a spell goes on after a look: it begins, is confirmed, stays, or ends (None).
 
     Only a second "invalid", `grace` or more after the first, confirms it; any success before that ends it and nobody
-    was told. `expired_at` is what Nylas said of the time, if anything; it is not believed if it lies ahead of the look.
+    was told. `expired_at` is what Nylas said of the time, if anything; it is not believed if it lies ahead of the look,
+    or before the last authentication: then a hint of an earlier spell came late.
     """
     if seen.status is not GrantStatus.EXPIRED:
         return None
     if spell is None:
-        since = expired_at if expired_at is not None and expired_at <= seen.at else seen.at
-        return Spell(since, seen.at, seen.at + grace)
+        believed = expired_at is not None and (authenticated_at or expired_at) <= expired_at <= seen.at
+        return Spell(expired_at if expired_at and believed else seen.at, seen.at, seen.at + grace)
     if spell.confirmed_at is None and seen.at >= spell.confirm_at:
         return replace(spell, confirmed_at=seen.at)
     return spell

@@ -59,7 +59,7 @@ def tiding(
             return Tiding(Step.WITHDRAW)
         return Tiding(Step.RECOVER, gap(before.expired_at, recovered_at))
     if before is None:
-        return Tiding(Step.KEEP_QUIET if importing else Step.PLAN)
+        return Tiding(Step.KEEP_QUIET if importing and was is None else Step.PLAN)
     if before.confirmed_at is None and after.confirmed_at is not None:
         return Tiding(Step.CONFIRM)
     return None

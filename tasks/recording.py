@@ -97,14 +97,22 @@ def _progress(
     """Let the spell of a grant go on, and say what that leads to."""
     before, at = grant.spell, look.observation.at
     flaps = flaps_now(grant.flaps, grant.recovered_at, at) if before is None else grant.flaps
-    spell = go_on(before, look.observation, grace=grace_after(flaps, ctx.policy.grace), expired_at=cause.expired_at)
-    if cause.importing and before is None and spell:
+    spell = go_on(
+        before,
+        look.observation,
+        grace=grace_after(flaps, ctx.policy.grace),
+        expired_at=cause.expired_at,
+        authenticated_at=grant.authenticated_at,
+    )
+    if cause.importing and was is None and spell:
         spell = replace(spell, confirm_at=spell.seen_at, confirmed_at=spell.seen_at)
     recovered_at = at
     if before and spell is None and look.observation.status is GrantStatus.VALID:
-        recovered_at = max(before.expired_at, grant.authenticated_at or at)
+        # Some grants recover by themselves: then the last authentication was before it all.
+        signed_in = grant.authenticated_at
+        recovered_at = signed_in if signed_in and signed_in >= before.expired_at else at
         grant.recovered_at = at
-    grant.flaps = flaps
+    grant.flaps = flaps if spell else grant.flaps
     grant.take(spell)
     step = tiding(
         before,
