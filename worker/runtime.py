@@ -17,6 +17,7 @@ from tasks.clock import system_clock
 from tasks.context import Context
 from worker.applications import ensure_application
 from worker.budget import SharedBudget
+from worker.policy import policy_of
 from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -77,6 +78,7 @@ async def open_runtime(
         ring=ring,
         now=system_clock,
         chance=random.random,
+        policy=policy_of(settings),
     )
     return Runtime(settings, context, application, http, redis)
 

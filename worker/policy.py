@@ -1,0 +1,22 @@
+"""The policy of the rules, as the settings have it."""
+
+from datetime import timedelta
+
+from lifecycle import Policy
+from lifecycle.brake import BrakeLimits
+from lifecycle.incidents import Thresholds
+from worker.settings import Settings
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Read what the settings want of the rules."""
+    return Policy(
+        thresholds=Thresholds(
+            number=settings.incident_grants,
+            share=settings.incident_share,
+            window=timedelta(minutes=settings.incident_window_minutes),
+        ),
+        limits=BrakeLimits(
+            flips=settings.brake_flips, notices=settings.brake_notices, deletions=settings.brake_deletions
+        ),
+    )
