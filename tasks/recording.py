@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import Change, GrantStatus, decide, doubt
+from lifecycle.identity import mismatch
 from lifecycle.spells import flaps_now, go_on, grace_after
 from lifecycle.tidings import tiding
 from models import Grant, Transition
@@ -17,7 +18,8 @@ from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
 from tasks.context import Context
-from tasks.incidents import Progress, explained
+from tasks.detecting import Progress, explained
+from tasks.identities import judge, of_grant, of_record
 from tasks.looking import Look
 from tasks.telling import tell
 
@@ -64,6 +66,7 @@ async def record(
     braked = await braked_flips(
         ctx, session, [known[id] for id in looks if id in known and _flips(known[id], looks[id][0])]
     )
+    apart = await judge(ctx, session, [look for look, _ in looks.values()], known, adopted, now=now)
     changes: dict[str, Transition] = {}
     steps: list[Progress] = []
     for grant_id, grant in sorted(known.items()):
@@ -72,6 +75,7 @@ async def record(
         if grant_id in braked or (look.observation.at < grant.as_of and not new):
             continue
         was = None if new else grant.status
+        grant.quarantined = apart.get(grant_id, grant.quarantined)
         change = decide(None if new else grant.standing, look.observation)
         if grant.status is not GrantStatus.DELETED or new:
             grant.as_of = look.observation.at
@@ -160,13 +164,17 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
 
 
 def _take_facts(grant: Grant, record: NylasGrant | None) -> None:
-    """Copy what Nylas told; what it left out is kept, since most of its fields may be missing."""
+    """Copy what Nylas told; what it left out is kept, since most of its fields may be missing.
+
+    A grant in quarantine stays known as whose it was, until an admin has accepted whose it is now.
+    """
     if record is None:
         return
-    grant.provider = record.provider
-    grant.email = record.email or grant.email
-    grant.name = record.name or grant.name
-    grant.provider_user_id = record.provider_user_id or grant.provider_user_id
+    if not (grant.quarantined and mismatch(of_grant(grant), of_record(record))):
+        grant.provider = record.provider
+        grant.email = record.email or grant.email
+        grant.name = record.name or grant.name
+        grant.provider_user_id = record.provider_user_id or grant.provider_user_id
     grant.scope = list(record.scope) or grant.scope
     grant.credential_id = record.credential_id or grant.credential_id
     grant.created_at = record.created_at

@@ -46,7 +46,7 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
                 notices.append(_notice(ctx, item, NoticeKind.VALID, now=now))
             case Step.PLAN if item.spell:
                 held = _notice(ctx, item, NoticeKind.EXPIRED, now=now, due_at=item.spell.confirm_at)
-                held.held_by = HeldBy.CONFIRMATION
+                held.held_by = HeldBy.INCIDENT if item.incident else HeldBy.CONFIRMATION
                 notices.append(held)
                 looks.append(second_look(ctx, item.grant, item.spell, now=now))
             case Step.CONFIRM:
@@ -117,7 +117,7 @@ def escalation(ctx: Context, grant: Grant, *, now: datetime) -> Notice:
 
 
 async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: datetime) -> list[Notice]:
-    """Release the notice that was held for the second look, unless an incident holds it; ask for the first reminder."""
+    """Release the notice that was held for the second look, unless an incident explains it; ask for a reminder."""
     held = HeldBy.INCIDENT if item.incident else None
     incident_id = item.incident.id if item.incident else None
     release = (
@@ -126,7 +126,8 @@ async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: da
             col(Notice.grant_id) == item.grant.id,
             col(Notice.kind) == NoticeKind.EXPIRED,
             col(Notice.settled_at).is_(None),
-            col(Notice.held_by) == HeldBy.CONFIRMATION,
+            # An incident that explains it no more has nothing to hold.
+            col(Notice.held_by).in_((HeldBy.CONFIRMATION, HeldBy.INCIDENT)),
         )
         .values(held_by=held, incident_id=incident_id, due_at=now, data=facts(item.grant))
     )
