@@ -7,6 +7,7 @@ from datetime import timedelta
 from lifecycle.brake import BrakeLimits
 from lifecycle.incidents import Thresholds
 from lifecycle.reminding import DAYS, QuietHours
+from lifecycle.retirement import RetirementPolicy
 from lifecycle.spells import GRACE
 
 
@@ -21,3 +22,5 @@ class Policy:
     thresholds: Thresholds = field(default_factory=Thresholds)
     limits: BrakeLimits = field(default_factory=BrakeLimits)
     link_lifetime: timedelta = timedelta(hours=24)
+    retirement: RetirementPolicy | None = None
+    """None: no grant is ever deleted."""

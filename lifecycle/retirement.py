@@ -23,6 +23,11 @@ class RetirementPolicy:
     """Grant ids, email addresses, and domains written as `@example.com`, as `named` makes them."""
 
 
+def stricter(agreed: RetirementPolicy, now: RetirementPolicy) -> RetirementPolicy:
+    """Take of two policies what each keeps: what was agreed to then, and what is wanted now."""
+    return RetirementPolicy(max(agreed.after, now.after), agreed.never | now.never)
+
+
 def why_not(
     policy: RetirementPolicy,
     *,

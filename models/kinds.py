@@ -25,8 +25,18 @@ SYNC_REQUESTED = "sync.requested"
 # What rings for the items of a campaign: rows of work as well, but not events.
 REAUTH_REQUESTED = "reauth.requested"
 
+# What is only noted: rows that are settled when they are written.
+GRANT_IDENTITY_CHANGED = "grant.identity_changed"
+GRANT_RELEASED = "grant.released"
+
+# What rings for the items of an approved plan of retirement.
+RETIREMENT_APPROVED = "retirement.approved"
+
 # Signed by Nylas, and no JSON that we can read: kept for a human.
 UNREADABLE = "unreadable"
+
+# A trace of what was changed about a grant by our own API: settled as it is written, so no task deals with it.
+GRANT_EDITED = "grant.edited"
 
 QUEUES: dict[str, Queue] = {
     OAUTH_RETURNED: Queue.INTERACTIVE,
@@ -39,8 +49,9 @@ QUEUES: dict[str, Queue] = {
     REAUTH_BULK_REQUESTED: Queue.INTERACTIVE,
     SYNC_REQUESTED: Queue.BULK,
     REAUTH_REQUESTED: Queue.BULK,
+    RETIREMENT_APPROVED: Queue.BULK,
 }
-EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED}
+EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED, RETIREMENT_APPROVED}
 FROM_NYLAS = frozenset({GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED})
 
 MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100}

@@ -13,6 +13,7 @@ TASK_MODULES = (
     "tasks.grant_hints",
     "tasks.oauth_callback",
     "tasks.reauthentication",
+    "tasks.retiring",
     "tasks.schedule",
     "tasks.sync",
 )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from lifecycle import Policy
 from lifecycle.brake import BrakeLimits
 from lifecycle.incidents import Thresholds
+from lifecycle.retirement import RetirementPolicy, named
 from worker.settings import Settings
 
 
@@ -18,5 +19,10 @@ def policy_of(settings: Settings) -> Policy:
         ),
         limits=BrakeLimits(
             flips=settings.brake_flips, notices=settings.brake_notices, deletions=settings.brake_deletions
+        ),
+        retirement=(
+            RetirementPolicy(timedelta(days=settings.retire_after_days), named(settings.retire_never))
+            if settings.retire_after_days
+            else None
         ),
     )

@@ -7,6 +7,7 @@ import difflib
 import os
 import secrets
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -61,8 +62,11 @@ class Settings(BaseSettings):
     brake_flips: Annotated[int, Field(ge=0)] = 20_000
     brake_notices: Annotated[int, Field(ge=0)] = 5_000
     brake_deletions: Annotated[int, Field(ge=0)] = 100
+    retire_after_days: Annotated[int | None, Field(ge=1, le=3650)] = None
+    retire_never: Annotated[tuple[str, ...], NoDecode, Field(repr=False)] = ()
+    price_per_grant: Annotated[Decimal | None, Field(ge=0)] = None
 
-    @field_validator("secret_keys", mode="before")
+    @field_validator("secret_keys", "retire_never", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -9,11 +9,12 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
-from models import Campaign, CampaignItem, CampaignStatus, Event
+from models import Campaign, CampaignItem, CampaignStatus, Event, RetirementItem
 from models.claims import Claimable, take_unrung, unrung
-from models.kinds import EVENT_KINDS, REAUTH_REQUESTED, most_ids
+from models.kinds import EVENT_KINDS, REAUTH_REQUESTED, RETIREMENT_APPROVED, most_ids
 from tasks.bulk_reauth import finish_if_done, nothing_left
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
+from tasks.retirement_plans import finish_plans
 
 log = structlog.get_logger()
 
@@ -36,7 +37,7 @@ async def sweep_for_ever(context: Context) -> None:
 
 async def sweep(context: Context) -> int:
     """Ring once for all that is due; return how many rows that was. It reads first: an idle sweep writes nothing."""
-    return await _events(context) + await _items(context)
+    return await _events(context) + await _items(context) + await _retirements(context)
 
 
 async def _events(context: Context) -> int:
@@ -58,6 +59,13 @@ async def _items(context: Context) -> int:
     for campaign_id in campaigns:
         if await finish_if_done(context, campaign_id):
             log.info("campaign.finished", campaign_id=str(campaign_id))
+    return len(rows)
+
+
+async def _retirements(context: Context) -> int:
+    rows = await _forgotten(context, RetirementItem, most=ITEMS_AT_ONCE)
+    _ring(context, RETIREMENT_APPROVED, rows)
+    await finish_plans(context)
     return len(rows)
 
 
