@@ -9,7 +9,10 @@ import typer
 
 from ingress.cli_application import applications_app, redirect_uris_app, webhooks_app
 from ingress.cli_connectors import connectors_app, credentials_app
+from ingress.cli_events import events_app
 from ingress.cli_options import AsJson, Yes
+from ingress.cli_retirement import retire_app
+from ingress.cli_tokens import tokens_app
 from lifecycle import GrantStatus
 
 app = typer.Typer(
@@ -25,6 +28,9 @@ app.add_typer(credentials_app, name="credentials")
 app.add_typer(applications_app, name="applications")
 app.add_typer(redirect_uris_app, name="redirect-uris")
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(tokens_app, name="tokens")
+app.add_typer(events_app, name="events")
+app.add_typer(retire_app, name="retire")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
@@ -156,7 +162,7 @@ def grants_show(grant: Grant, as_json: AsJson = False) -> None:
 def grants_why(grant: Grant, as_json: AsJson = False) -> None:
     """Tell why a grant is as it is: its whole story, with Nylas' request ids."""
     from ingress.commands import run
-    from ingress.story import why
+    from ingress.story.command import why
 
     run(lambda runtime: why(runtime, grant, as_json=as_json))
 

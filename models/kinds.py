@@ -32,6 +32,10 @@ GRANT_RELEASED = "grant.released"
 # What rings for the items of an approved plan of retirement.
 RETIREMENT_APPROVED = "retirement.approved"
 
+# What rings for notices that are to be told, and for their way to each endpoint.
+NOTICE_DUE = "notice.due"
+DELIVERY_DUE = "delivery.due"
+
 # Signed by Nylas, and no JSON that we can read: kept for a human.
 UNREADABLE = "unreadable"
 
@@ -47,11 +51,13 @@ QUEUES: dict[str, Queue] = {
     GRANT_RECHECK: Queue.INTERACTIVE,
     GRANT_REPORTED: Queue.INTERACTIVE,
     REAUTH_BULK_REQUESTED: Queue.INTERACTIVE,
+    NOTICE_DUE: Queue.INTERACTIVE,
+    DELIVERY_DUE: Queue.INTERACTIVE,
     SYNC_REQUESTED: Queue.BULK,
     REAUTH_REQUESTED: Queue.BULK,
     RETIREMENT_APPROVED: Queue.BULK,
 }
-EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED, RETIREMENT_APPROVED}
+EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED, RETIREMENT_APPROVED, NOTICE_DUE, DELIVERY_DUE}
 FROM_NYLAS = frozenset({GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED})
 
 MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100}
