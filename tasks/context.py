@@ -1,7 +1,7 @@
 """What a task may reach: the database, Nylas, the keys, the clock and the doorbell."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -11,6 +11,8 @@ from models.database import Database
 from models.sealing import Keyring
 from nylas_api import KeyRejected, NylasClient, NylasError, Transient
 from tasks.clock import Clock
+from tasks.notices.outbound import Outbound
+from tasks.observing import Observer, Seen
 
 LEASE = timedelta(seconds=15)
 BULK_CHUNKS_AT_ONCE = 4
@@ -36,6 +38,12 @@ class Context:
     lease: timedelta = LEASE
     public_url: str = "http://localhost:8000"
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
+    observer: Observer = field(default_factory=Observer)
+    outbound: Outbound = field(default_factory=Outbound)
+
+    async def look_at_many(self, grant_ids: Iterable[str]) -> dict[str, Seen]:
+        """Look at grants in as few calls as it takes, together with whoever in this process looks at some as well."""
+        return await self.observer.look(self, grant_ids)
 
     def wait_after(self, error: NylasError, attempts: int) -> timedelta | None:
         """Say how long to wait before asking again, or None where asking again can't help.

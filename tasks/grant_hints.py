@@ -13,7 +13,7 @@ from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECH
 from nylas_api import NylasError, Transient
 from tasks.claiming import claimed, settle_error
 from tasks.context import Context
-from tasks.looking import Look, look_at_each
+from tasks.looking import Look
 from tasks.recording import Cause, in_words, record, suspect
 
 BRAKED_FOR = timedelta(minutes=10)
@@ -62,7 +62,7 @@ async def look_again(ctx: Context, event_ids: Sequence[UUID], *, says_it_died: b
     events stay due, and a grant that is said to have died is suspect until it can.
     """
     async with claimed(ctx, Event, event_ids) as claim:
-        looks = await look_at_each(ctx, (event.grant_id for event in claim.rows if event.grant_id))
+        looks = await ctx.look_at_many(event.grant_id for event in claim.rows if event.grant_id)
         async with claim.settling() as (session, events):
             now = ctx.now()
             first: dict[str, Event] = {}
