@@ -11,6 +11,11 @@ from sqlmodel import Field, SQLModel
 from models.columns import id_field, words
 from models.sealing import Sealed
 
+# How the reasons begin that the user is told of in a page of their own.
+DECLINED = "declined"
+ANOTHER_ACCOUNT = "another account was chosen, and Nylas refused it"
+REVOKED = "the link was revoked"
+
 
 class AuthSessionStatus(StrEnum):
     """Where a sign-in is.

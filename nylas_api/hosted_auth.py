@@ -31,6 +31,16 @@ class AuthOptions(TypedDict, total=False):
     options: Sequence[str]
 
 
+def tells_of_another_account(*said: str | None) -> bool:
+    """Tell whether an error says that the user chose another account than the one to re-authenticate.
+
+    Nylas calls it `grant.reauth_email_invalid`; how that looks on the way back to us is not documented, so both its
+    name and its sentence are looked for.
+    """
+    words = " ".join(text for text in said if text).casefold()
+    return "reauth_email_invalid" in words or "did not match during re-authentication" in words
+
+
 def auth_url(api_uri: str, client_id: str, **options: Unpack[AuthOptions]) -> str:
     """Build the address; nothing is sent.
 

@@ -20,6 +20,7 @@ from tasks.brakes import braked_flips
 from tasks.context import Context
 from tasks.detecting import Progress, explained
 from tasks.identities import judge, of_grant, of_record
+from tasks.holding import release_confirmed
 from tasks.looking import Look
 from tasks.telling import tell
 
@@ -87,6 +88,7 @@ async def record(
             steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
     await session.flush()
     await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
+    await release_confirmed(session, [step.grant for step in steps if step.tiding is None])
     await session.flush()
     return Recorded(changes, braked)
 

@@ -118,7 +118,7 @@ def escalation(ctx: Context, grant: Grant, *, now: datetime) -> Notice:
 
 async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: datetime) -> list[Notice]:
     """Release the notice that was held for the second look, unless an incident explains it; ask for a reminder."""
-    held = HeldBy.INCIDENT if item.incident else None
+    held = HeldBy.QUARANTINE if item.grant.quarantined else HeldBy.INCIDENT if item.incident else None
     incident_id = item.incident.id if item.incident else None
     release = (
         update(Notice)
@@ -179,9 +179,7 @@ async def _withdraw(session: AsyncSession, news: Sequence[News], *, now: datetim
 def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at: datetime | None = None) -> Notice:
     notice = _about(ctx, item.grant, kind, now=now, due_at=due_at or now)
     notice.transition_id = item.change.id if item.change else None
-    if item.grant.quarantined and kind is not NoticeKind.DELETED:
-        notice.held_by = HeldBy.QUARANTINE
-    elif item.incident and kind in MOOT:
+    if notice.held_by is None and item.incident and kind in MOOT:
         notice.held_by, notice.incident_id = HeldBy.INCIDENT, item.incident.id
     return notice
 
@@ -197,6 +195,7 @@ def _about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_a
         occurred_at=grant.as_of,
         created_at=now,
         due_at=due_at,
+        held_by=HeldBy.QUARANTINE if grant.quarantined and kind is not NoticeKind.DELETED else None,
     )
 
 
