@@ -36,6 +36,9 @@ RETIREMENT_APPROVED = "retirement.approved"
 NOTICE_DUE = "notice.due"
 DELIVERY_DUE = "delivery.due"
 
+# What rings for incidents that are open.
+INCIDENT_PROBE = "incident.probe"
+
 # Signed by Nylas, and no JSON that we can read: kept for a human.
 UNREADABLE = "unreadable"
 
@@ -55,9 +58,10 @@ QUEUES: dict[str, Queue] = {
     DELIVERY_DUE: Queue.INTERACTIVE,
     SYNC_REQUESTED: Queue.BULK,
     REAUTH_REQUESTED: Queue.BULK,
+    INCIDENT_PROBE: Queue.BULK,
     RETIREMENT_APPROVED: Queue.BULK,
 }
-EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED, RETIREMENT_APPROVED, NOTICE_DUE, DELIVERY_DUE}
+EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED, RETIREMENT_APPROVED, NOTICE_DUE, DELIVERY_DUE, INCIDENT_PROBE}
 FROM_NYLAS = frozenset({GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED})
 
 MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100}

@@ -49,7 +49,7 @@ async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
         results: asyncio.Queue[tuple[CampaignItem, Result]] = asyncio.Queue()
 
         async def ask(item: CampaignItem) -> None:
-            results.put_nowait((item, await _reauthenticate(ctx, grants[item.grant_id])))
+            results.put_nowait((item, await renew(ctx, grants[item.grant_id])))
 
         async with asyncio.TaskGroup() as group:
             group.create_task(_settle_as_they_come(claim, results))
@@ -60,7 +60,7 @@ async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
         await finish_if_done(ctx, campaign_id)
 
 
-async def _reauthenticate(ctx: Context, grant: Grant) -> Result:
+async def renew(ctx: Context, grant: Grant) -> Result:
     """Ask Nylas to authenticate the mailbox anew: by its rule of one grant per email that renews this grant.
 
     Source: Nylas "Bulk authentication grants": one POST /v3/connect/custom for each mailbox.

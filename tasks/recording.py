@@ -19,8 +19,8 @@ from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
 from tasks.context import Context
 from tasks.detecting import Progress, explained
-from tasks.identities import judge, of_grant, of_record
 from tasks.holding import release_confirmed
+from tasks.identities import judge, of_grant, of_record
 from tasks.looking import Look
 from tasks.telling import tell
 

@@ -12,6 +12,7 @@ TASK_MODULES = (
     "tasks.bulk_reauth",
     "tasks.grant_hints",
     "tasks.oauth_callback",
+    "tasks.probing",
     "tasks.reauthentication",
     "tasks.retiring",
     "tasks.schedule",
