@@ -46,6 +46,12 @@ def reminder_due(
     return quiet.end_of(due, zone) if quiet else due
 
 
+def number_after(confirmed_at: datetime, number: int, now: datetime, *, days: Sequence[int] = DAYS) -> int:
+    """Say which reminder comes after `number`: those whose day is past are left out, so that none come in a bunch."""
+    coming = range(number + 1, len(days))
+    return next((one for one in coming if confirmed_at + timedelta(days=days[one]) > now), len(days))
+
+
 def escalation_due(confirmed_at: datetime, *, days: Sequence[int] = DAYS) -> datetime:
     """Say when the operator is told that all reminders were in vain."""
     return confirmed_at + timedelta(days=max(days, default=0)) + ESCALATION

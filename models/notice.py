@@ -39,7 +39,10 @@ class HeldBy(StrEnum):
 
 
 class Endpoint(SQLModel, table=True):
-    """Where notices go: a URL of the product, with a secret of its own. No kinds means all of them."""
+    """Where notices go: a URL of the product, with a secret of its own. No kinds means all of them.
+
+    While it fails (`failing_since`) nothing is sent before `rests_until`, and then one delivery first.
+    """
 
     id: UUID = id_field()
     application_id: UUID = Field(foreign_key="application.id")
@@ -50,6 +53,7 @@ class Endpoint(SQLModel, table=True):
     created_at: datetime
     removed_at: datetime | None = None
     failing_since: datetime | None = None
+    rests_until: datetime | None = None
     last_error: str | None = None
 
 
@@ -89,7 +93,7 @@ class Notice(Claimable, table=True):
 
 
 class Delivery(Claimable, table=True):
-    """A notice on its way to one endpoint, at least once; set aside after three days of trying."""
+    """A notice on its way to one endpoint, at least once; set aside after three days of trying, from `since` on."""
 
     __table_args__ = (
         due_index("delivery"),
@@ -108,4 +112,5 @@ class Delivery(Claimable, table=True):
     endpoint_id: UUID = Field(foreign_key="endpoint.id")
     grant_id: str | None = Field(default=None, max_length=128)
     seq: int = 0
+    since: datetime | None = None
     status_code: int | None = None

@@ -100,13 +100,18 @@ def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> Notic
         number,
         days=ctx.policy.reminder_days,
         quiet=ctx.policy.quiet,
-        zone=_zone(grant.zone) or _zone(ctx.policy.zone) or ZoneInfo("UTC"),
+        zone=_zone_of(ctx, grant),
     )
     if due is None:
         return None
     notice = _about(ctx, grant, NoticeKind.REAUTH_REQUIRED, now=now, due_at=max(due, now))
     notice.number, notice.occurred_at = number, grant.confirmed_at
     return notice
+
+
+def quiet_until(ctx: Context, grant: Grant, moment: datetime) -> datetime:
+    """Say until when the user of a grant is not to be reminded; the moment itself outside of quiet hours."""
+    return ctx.policy.quiet.end_of(moment, _zone_of(ctx, grant)) if ctx.policy.quiet else moment
 
 
 def escalation(ctx: Context, grant: Grant, *, now: datetime) -> Notice:
@@ -217,6 +222,10 @@ def _untold(notice: Notice, reason: str, *, now: datetime) -> Notice:
     """Settle a notice that is not sent, with the reason."""
     notice.settled_at, notice.outcome, notice.reason, notice.held_by = now, Outcome.SKIPPED, reason, None
     return notice
+
+
+def _zone_of(ctx: Context, grant: Grant) -> ZoneInfo:
+    return _zone(grant.zone) or _zone(ctx.policy.zone) or ZoneInfo("UTC")
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

@@ -11,6 +11,8 @@ from worker.task import ContextTask
 TASK_MODULES = (
     "tasks.bulk_reauth",
     "tasks.grant_hints",
+    "tasks.notices.delivering",
+    "tasks.notices.fanning_out",
     "tasks.oauth_callback",
     "tasks.probing",
     "tasks.reauthentication",

@@ -15,8 +15,10 @@ from models.sealing import Keyring
 from nylas_api import HttpClient, KeyRejected, NylasClient, open_http
 from tasks.clock import system_clock
 from tasks.context import Context
+from tasks.notices.outbound import Outbound
 from worker.applications import ensure_application
 from worker.budget import SharedBudget
+from worker.endpoints import ensure_endpoints
 from worker.policy import policy_of
 from worker.settings import Settings
 
@@ -36,6 +38,7 @@ class Runtime:
     async def close(self) -> None:
         """Close what was opened."""
         await self.http.aclose()
+        await self.context.outbound.close()
         if self.redis:
             await self.redis.aclose()
         await self.context.database.close()
@@ -53,6 +56,7 @@ async def open_runtime(
     keys = Keyring(settings.keys())
     try:
         application = await ensure_application(database, keys, settings, now=system_clock())
+        await ensure_endpoints(database, keys, settings, application.id, now=system_clock())
     except BaseException:
         await database.close()
         raise
@@ -79,6 +83,8 @@ async def open_runtime(
         now=system_clock,
         chance=random.random,
         policy=policy_of(settings),
+        public_url=settings.public_url,
+        outbound=Outbound(allow_private=settings.notice_allow_private, mail=settings.mail_server),
     )
     return Runtime(settings, context, application, http, redis)
 

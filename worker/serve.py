@@ -12,6 +12,7 @@ from celery.exceptions import SecurityWarning
 
 from worker.app import make_app
 from worker.doorbell import Doorbell
+from worker.endpoints import drop_unnamed
 from worker.pool import LOOP
 from worker.runtime import Runtime, current, open_runtime, opens_with
 from worker.settings import Settings
@@ -35,6 +36,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
 
     opens_with(start)
     runtime = LOOP.run(current())
+    LOOP.run(drop_unnamed(runtime.context, settings))
     LOOP.submit(sweep_for_ever(runtime.context))
 
     def on_ready(**_: Any) -> None:

@@ -49,12 +49,13 @@ class MailServer:
         password = unquote(parts.password) if parts.password else None
         return cls(parts.hostname, port, sender, parts.scheme == "smtps", user, password)
 
-    async def send(self, message: EmailMessage) -> None:
-        """Hand a message over. Raises Undeliverable."""
+    async def send(self, message: EmailMessage, to: str) -> None:
+        """Hand a message over for one address. Raises Undeliverable."""
         message["From"] = self.sender
         try:
             await aiosmtplib.send(
                 message,
+                recipients=[to],
                 hostname=self.host,
                 port=self.port,
                 username=self.user,

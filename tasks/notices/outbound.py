@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
+from uuid import UUID
 
 import aiohttp
 
@@ -55,6 +56,8 @@ class Outbound:
     ) -> None:
         """Prepare. `tls` says which certificates are trusted; the system's, unless given."""
         self.allow_private, self.mail = allow_private, mail
+        self.busy = set[UUID]()
+        """The endpoints that this process is sending to: no second task begins with one of them."""
         self._timeout, self._tls = timeout, tls
         self._session: aiohttp.ClientSession | None = None
 
