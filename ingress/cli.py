@@ -10,6 +10,7 @@ import typer
 from ingress.cli_application import applications_app, redirect_uris_app, webhooks_app
 from ingress.cli_connectors import connectors_app, credentials_app
 from ingress.cli_events import events_app
+from ingress.cli_links import links_app, users_app
 from ingress.cli_options import AsJson, Yes
 from ingress.cli_retirement import retire_app
 from ingress.cli_tokens import tokens_app
@@ -23,6 +24,8 @@ app = typer.Typer(
 )
 grants_app = typer.Typer(help="Look at grants.", no_args_is_help=True)
 app.add_typer(grants_app, name="grants")
+grants_app.add_typer(users_app)
+app.add_typer(links_app, name="links")
 app.add_typer(connectors_app, name="connectors")
 app.add_typer(credentials_app, name="credentials")
 app.add_typer(applications_app, name="applications")

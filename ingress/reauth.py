@@ -16,7 +16,7 @@ from ingress.front import Front
 from lifecycle import GrantStatus
 from models import CampaignItem, Grant, KnownConnector, Outcome, ReauthLink
 from tasks import links
-from tasks.links import LinkStatus
+from tasks.links import LinkStatus, connector_of
 
 log = structlog.get_logger()
 
@@ -53,10 +53,7 @@ async def _opened(front: Front, session: AsyncSession, request: Request, link: R
 
 
 async def _errand(session: AsyncSession, link: ReauthLink, grant: Grant) -> Errand:
-    wanted = select(KnownConnector).where(
-        col(KnownConnector.application_id) == grant.application_id, col(KnownConnector.provider) == grant.provider
-    )
-    connector = (await session.scalars(wanted)).one_or_none()
+    connector = await connector_of(session, grant)
     return Errand(
         provider=grant.provider,
         login_hint=grant.email,

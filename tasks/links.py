@@ -8,12 +8,12 @@ from enum import StrEnum
 from uuid import UUID
 
 from itsdangerous import BadSignature, Signer
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import Grant, ReauthLink
+from models import Grant, KnownConnector, ReauthLink
 from models.columns import new_id
 from models.sealing import Keyring
 from nylas_api import HOSTED_PROVIDERS
@@ -105,6 +105,14 @@ async def revoke(session: AsyncSession, link_ids: Sequence[UUID], *, now: dateti
 async def spend(session: AsyncSession, grant_id: str, *, now: datetime) -> int:
     """Spend all links of a grant whose user has signed in: one that still lies in a mailbox then says so."""
     return await _close(session, col(ReauthLink.grant_id) == grant_id, {"spent_at": now})
+
+
+async def connector_of(session: AsyncSession, grant: Grant) -> KnownConnector | None:
+    """Find the connector by which the user of a grant signs in, as it was when we last looked."""
+    wanted = select(KnownConnector).where(
+        col(KnownConnector.application_id) == grant.application_id, col(KnownConnector.provider) == grant.provider
+    )
+    return (await session.scalars(wanted)).one_or_none()
 
 
 async def _close(session: AsyncSession, which: ColumnElement[bool], how: dict[str, datetime]) -> int:

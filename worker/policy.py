@@ -12,6 +12,7 @@ from worker.settings import Settings
 def policy_of(settings: Settings) -> Policy:
     """Read what the settings want of the rules."""
     return Policy(
+        link_lifetime=timedelta(hours=settings.link_hours),
         thresholds=Thresholds(
             number=settings.incident_grants,
             share=settings.incident_share,

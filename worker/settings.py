@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     quiet_hours: str = ""
     time_zone: str = "UTC"
     grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 120
+    link_hours: Annotated[float, Field(gt=0, le=24)] = 24.0
     incident_grants: Annotated[int, Field(ge=2)] = 20
     incident_share: Annotated[float, Field(gt=0, le=1)] = 0.3
     incident_window_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
