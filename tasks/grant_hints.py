@@ -11,8 +11,10 @@ from models import Event, Outcome, Transition
 from models.claims import close, postpone
 from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECHECK, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasError, Transient
-from tasks.claiming import claimed, settle_error
+from tasks.brakes import BRAKED
+from tasks.claiming import Claim, claimed, settle_error
 from tasks.context import Context
+from tasks.holding import hold_covered
 from tasks.looking import Look
 from tasks.recording import Cause, in_words, record, suspect
 
@@ -45,8 +47,17 @@ async def confirm_deletion(ctx: Context, event_ids: Sequence[UUID]) -> None:
 
 @shared_task(name=GRANT_RECHECK)
 async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
-    """The grace is over: a second look at a grant that Nylas said was invalid, before anybody is told."""
-    await look_again(ctx, event_ids)
+    """The grace is over: a second look at a grant that Nylas said was invalid, before anybody is told.
+
+    Nylas is not asked about one that an open incident explains: that looks after it.
+    """
+    async with claimed(ctx, Event, event_ids) as claim:
+        async with claim.settling() as (session, events):
+            covered = await hold_covered(ctx, session, {event.grant_id for event in events if event.grant_id})
+            for event in events:
+                if incident := covered.get(event.grant_id or ""):
+                    close(event, Outcome.IGNORED, now=ctx.now(), reason=f"it waits for an incident: {incident.what}")
+        await _look(claim, [event for event in claim.rows if event.grant_id not in covered])
 
 
 @shared_task(name=GRANT_REPORTED)
@@ -62,29 +73,34 @@ async def look_again(ctx: Context, event_ids: Sequence[UUID], *, says_it_died: b
     events stay due, and a grant that is said to have died is suspect until it can.
     """
     async with claimed(ctx, Event, event_ids) as claim:
-        looks = await ctx.look_at_many(event.grant_id for event in claim.rows if event.grant_id)
-        async with claim.settling() as (session, events):
-            now = ctx.now()
-            first: dict[str, Event] = {}
-            for event in events:
-                first.setdefault(event.grant_id or "", event)
-            seen: dict[str, tuple[Look, Cause]] = {}
-            doubted = {}
-            for grant_id, event in first.items():
-                cause = Cause(event.kind, event_id=event.id, expired_at=expired_at(event))
-                match looks.get(grant_id):
-                    case Look() as look:
-                        seen[grant_id] = look, cause
-                    case Transient() if says_it_died:
-                        doubted[grant_id] = event.occurred_at or event.received_at, cause
-            recorded = await record(ctx, session, seen, now=now)
-            doubted |= {grant_id: (now, seen[grant_id][1]) for grant_id in recorded.braked}
-            await suspect(session, doubted, now=now)
-            for event in events:
-                if event.grant_id in recorded.braked:
-                    postpone(event, until=now + BRAKED_FOR, reason="the brake is on: too many grants expired")
-                else:
-                    _settle(ctx, event, looks.get(event.grant_id or ""), recorded.changes.get(event.grant_id or ""))
+        await _look(claim, claim.rows, says_it_died=says_it_died)
+
+
+async def _look(claim: Claim[Event], rows: Sequence[Event], *, says_it_died: bool = False) -> None:
+    ctx = claim.ctx
+    looks = await ctx.look_at_many(event.grant_id for event in rows if event.grant_id)
+    async with claim.settling(rows) as (session, events):
+        now = ctx.now()
+        first: dict[str, Event] = {}
+        for event in events:
+            first.setdefault(event.grant_id or "", event)
+        seen: dict[str, tuple[Look, Cause]] = {}
+        doubted = {}
+        for grant_id, event in first.items():
+            cause = Cause(event.kind, event_id=event.id, expired_at=expired_at(event))
+            match looks.get(grant_id):
+                case Look() as look:
+                    seen[grant_id] = look, cause
+                case Transient() if says_it_died:
+                    doubted[grant_id] = event.occurred_at or event.received_at, cause
+        recorded = await record(ctx, session, seen, now=now)
+        doubted |= {grant_id: (now, seen[grant_id][1]) for grant_id in recorded.braked}
+        await suspect(session, doubted, now=now)
+        for event in events:
+            if event.grant_id in recorded.braked:
+                postpone(event, until=now + BRAKED_FOR, reason=f"{BRAKED}: too many grants expired")
+            else:
+                _settle(ctx, event, looks.get(event.grant_id or ""), recorded.changes.get(event.grant_id or ""))
 
 
 def expired_at(event: Event) -> datetime | None:

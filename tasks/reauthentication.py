@@ -1,24 +1,30 @@
 """The items of a campaign: re-authenticate each grant at Nylas, and write each result as it comes."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from celery import shared_task
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import CampaignItem, Grant, Outcome
 from models.claims import close
-from models.kinds import REAUTH_REQUESTED
-from nylas_api import BulkGrant, NylasError
+from models.inbox import receive, told
+from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
+from nylas_api import BulkGrant, NylasError, Rejected
 from tasks.bulk_reauth import finish_if_done, ring_next
 from tasks.claiming import Claim, claimed, settle_error
 from tasks.context import Context
 from tasks.looking import Look, seen
-from tasks.recording import Cause, record
+from tasks.recording import Cause, record, suspect
+
+# What OAuth (RFC 6749, OpenID Connect) calls a permission that has ended.
+REFUSALS = ("invalid_grant", "access_denied", "consent_required", "interaction_required", "login_required")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +101,7 @@ async def _settle_as_they_come(claim: Claim[CampaignItem], results: asyncio.Queu
 async def _settle(claim: Claim[CampaignItem], results: dict[UUID, Result]) -> None:
     ctx, now = claim.ctx, claim.ctx.now()
     rows = [item for item in claim.rows if item.id in results]
+    refused: dict[str, tuple[datetime, Cause]] = {}
     async with claim.settling(rows) as (session, items):
         looks: dict[str, tuple[Look, Cause]] = {}
         for item in items:
@@ -109,4 +116,33 @@ async def _settle(claim: Claim[CampaignItem], results: dict[UUID, Result]) -> No
                     close(item, Outcome.SKIPPED, now=now, reason=reason)
                 case NylasError() as error:
                     settle_error(ctx, item, error)
+                    if is_refusal(error):
+                        refused[item.grant_id] = now, Cause(REAUTH_REQUESTED, item_id=item.id)
         await record(ctx, session, looks, now=now)
+        new = await _doubt(ctx, session, refused, now=now)
+    ctx.ring(GRANT_REPORTED, list(new))
+
+
+def is_refusal(error: NylasError) -> bool:
+    """Tell whether it was the provider that refused this mailbox: a hint that its grant is dead, if it was alive."""
+    return isinstance(error, Rejected) and any(word in (error.provider_error or "") for word in REFUSALS)
+
+
+async def _doubt(
+    ctx: Context, session: AsyncSession, refused: Mapping[str, tuple[datetime, Cause]], *, now: datetime
+) -> set[UUID]:
+    """Suspect those of the grants that were valid, and have them looked at; return the events that ask for it."""
+    doubted = await suspect(session, refused, now=now)
+    hints = [
+        told(
+            GRANT_REPORTED,
+            f"reauth:{refused[grant_id][1].item_id}",
+            application_id=ctx.application_id,
+            source="reauth",
+            now=now,
+            grant_id=grant_id,
+            occurred_at=now,
+        )
+        for grant_id in doubted
+    ]
+    return await receive(session, hints)

@@ -31,7 +31,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
 
     def start() -> "asyncio.Task[Runtime]":
         return asyncio.create_task(
-            open_runtime(settings, ring=doorbell.ring, calls_in_flight=concurrency, redis_url=redis_url)
+            open_runtime(settings, ring=doorbell.ring, calls_in_flight=concurrency, redis_url=redis_url, watch_key=True)
         )
 
     opens_with(start)
