@@ -157,9 +157,7 @@ async def test_grants_that_an_open_incident_explains_stay(
     long_ago = clock() - 2 * MONTH.after
     plan = await approved(ctx)
     async with ctx.database.writing() as session:
-        await open_incident(
-            ctx, session, Scope.CONNECTOR, "google", "its secret ended", now=clock(), since=clock() - 2 * MONTH.after
-        )
+        await open_incident(ctx, session, Scope.CONNECTOR, "google", "its secret ended", now=clock(), since=long_ago)
 
     await run_out(ctx, rings)
 
