@@ -104,7 +104,7 @@ async def _bring_back(runtime: Runtime, wanted: Select[Event]) -> int:
                 .values(claim_token=None, lease_until=None)
                 .returning(col(Event.id), col(Event.kind))
             )
-            due = (await session.execute(again.execution_options(synchronize_session=False))).tuples().all()
+            due = (await session.execute(again.execution_options(synchronize_session=False))).all()
         for kind in {kind for _, kind in due}:
             of_kind = [event_id for event_id, its in due if its == kind]
             for start in range(0, len(of_kind), most_ids(kind)):

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,16 +31,24 @@ PROBLEMS = {
 OF_A_PATH = {404: "There is none of this id.", 409: "It can't be done as things stand."}
 
 
-class Deadline:
-    """ASGI middleware that ends each call in time, whatever it waits for."""
+class Bounds:
+    """ASGI middleware that ends each call in time, whatever it waits for, and reads no more of it than is allowed."""
 
-    def __init__(self, app: ASGIApp, *, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, *, seconds: float, most_bytes: int) -> None:
         """Stand before `app`."""
-        self._app, self._seconds = app, seconds
+        self._app, self._seconds, self._most_bytes = app, seconds, most_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the call on; answer with 503 if it takes too long."""
-        begun = False
+        """Pass the call on; answer with 503 if it takes too long, and with 413 if it is too large."""
+        begun, received = False, 0
+
+        async def counting() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._most_bytes:
+                raise HTTPException(413, f"The body must not be longer than {self._most_bytes} bytes.")
+            return message
 
         async def noting(message: Message) -> None:
             nonlocal begun
@@ -48,7 +57,7 @@ class Deadline:
 
         try:
             async with asyncio.timeout(self._seconds):
-                await self._app(scope, receive, noting)
+                await self._app(scope, counting, noting)
         except TimeoutError as error:
             if begun:
                 raise
@@ -77,10 +86,10 @@ def make_api() -> Api:
         servers=[{"url": PATH}],
         root_path_in_servers=False,
         redirect_slashes=False,
-        max_body_size=MOST_BYTES,
-        middleware=[Middleware(Deadline, seconds=PATIENCE), Middleware(Bearer)],
+        middleware=[Middleware(Bounds, seconds=PATIENCE, most_bytes=MOST_BYTES), Middleware(Bearer)],
         generate_unique_id_function=lambda route: route.name,
     )
+    api.state.reports = reports.Reports()
     explain(api)
     for part in (grants.router, reports.router, links.router, lists.router):
         api.include_router(part)

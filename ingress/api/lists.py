@@ -128,6 +128,6 @@ async def _deliveries(session: AsyncSession, notices: Sequence[Notice]) -> dict[
         .order_by(col(Delivery.id))
     )
     found: dict[UUID, list[tuple[Delivery, Endpoint]]] = defaultdict(list)
-    for delivery, endpoint in (await session.execute(wanted)).tuples():
+    for delivery, endpoint in await session.execute(wanted):
         found[delivery.notice_id].append((delivery, endpoint))
     return found

@@ -69,6 +69,5 @@ def cursor_of(row_id: str) -> str:
 
 
 def _no_cursor() -> Problem:
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor", "The cursor is none that a list was answered with."
-    )
+    detail = "query.cursor: must be the next_cursor that a list was answered with."
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor", detail)

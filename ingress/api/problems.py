@@ -86,7 +86,7 @@ def explain(api: FastAPI) -> None:
 
     async def http_error(_request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        code = HTTPStatus(error.status_code).name.lower()
+        code = "too_large" if error.status_code == 413 else HTTPStatus(error.status_code).name.lower()
         return answer(error.status_code, code, str(error.detail), headers=error.headers)
 
     async def invalid(_request: Request, error: Exception) -> Response:

@@ -19,7 +19,7 @@ async def campaigns(session: AsyncSession, grant: Grant) -> list[Line]:
         .join(Campaign, col(CampaignItem.campaign_id) == col(Campaign.id))
         .where(col(CampaignItem.grant_id) == grant.id)
     )
-    return [line for item, campaign in (await session.execute(wanted)).tuples() for line in _item(item, campaign)]
+    return [line for item, campaign in await session.execute(wanted) for line in _item(item, campaign)]
 
 
 def _item(item: CampaignItem, campaign: Campaign) -> Iterator[Line]:
@@ -40,7 +40,7 @@ async def retirements(session: AsyncSession, grant: Grant) -> list[Line]:
         .join(Retirement, col(RetirementItem.retirement_id) == col(Retirement.id))
         .where(col(RetirementItem.grant_id) == grant.id)
     )
-    return [line for item, plan in (await session.execute(wanted)).tuples() for line in _retired(item, plan)]
+    return [line for item, plan in await session.execute(wanted) for line in _retired(item, plan)]
 
 
 def _retired(item: RetirementItem, plan: Retirement) -> Iterator[Line]:

@@ -37,7 +37,7 @@ async def lines(session: AsyncSession, grant: Grant, notices: Sequence[Notice]) 
     )
     by_id = {notice.id: notice for notice in notices}
     told = [line for notice in notices for line in _notice(notice)]
-    for delivery, endpoint in (await session.execute(deliveries)).tuples():
+    for delivery, endpoint in await session.execute(deliveries):
         if notice := by_id.get(delivery.notice_id):
             told.append(_delivery(notice, delivery, endpoint))
     return told + [line for incident in incidents for line in _incident(incident)]
