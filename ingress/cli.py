@@ -10,6 +10,7 @@ import typer
 from ingress.cli_application import applications_app, redirect_uris_app, webhooks_app
 from ingress.cli_connectors import connectors_app, credentials_app
 from ingress.cli_events import events_app
+from ingress.cli_incidents import brake_app, incidents_app
 from ingress.cli_links import links_app, users_app
 from ingress.cli_options import AsJson, Yes
 from ingress.cli_retirement import retire_app
@@ -34,6 +35,8 @@ app.add_typer(webhooks_app, name="webhooks")
 app.add_typer(tokens_app, name="tokens")
 app.add_typer(events_app, name="events")
 app.add_typer(retire_app, name="retire")
+app.add_typer(incidents_app, name="incidents")
+app.add_typer(brake_app, name="brake")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
