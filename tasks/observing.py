@@ -204,5 +204,6 @@ async def _holdings(ctx: Sight) -> tuple[int, int]:
         .group_by(col(Grant.status))
     )
     async with ctx.database.reading() as session:
-        numbers = dict((await session.execute(counted)).tuples().all())
+        rows = (await session.execute(counted)).all()
+    numbers = {row[0]: row[1] for row in rows}
     return sum(numbers.values()), numbers.get(GrantStatus.EXPIRED, 0)
