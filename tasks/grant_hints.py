@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
-from models import Event, Outcome, Transition
+from models import Event, Grant, Outcome, Transition
 from models.claims import close, postpone
 from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECHECK, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasError, Transient
@@ -18,6 +21,7 @@ from tasks.holding import hold_covered
 from tasks.looking import Look
 from tasks.recording import Cause, in_words, record, suspect
 
+PARKED_FOR = timedelta(minutes=10)
 BRAKED_FOR = timedelta(minutes=10)
 
 
@@ -96,11 +100,36 @@ async def _look(claim: Claim[Event], rows: Sequence[Event], *, says_it_died: boo
         recorded = await record(ctx, session, seen, now=now)
         doubted |= {grant_id: (now, seen[grant_id][1]) for grant_id in recorded.braked}
         await suspect(session, doubted, now=now)
+        strangers = await _unknown(session, [look for look, _ in seen.values() if look.record is None])
         for event in events:
             if event.grant_id in recorded.braked:
                 postpone(event, until=now + BRAKED_FOR, reason=f"{BRAKED}: too many grants expired")
+            elif event.grant_id in strangers:
+                _park(ctx, event, seen[event.grant_id][0])
             else:
                 _settle(ctx, event, looks.get(event.grant_id or ""), recorded.changes.get(event.grant_id or ""))
+
+
+async def _unknown(session: AsyncSession, gone: Sequence[Look]) -> set[str]:
+    """Return which of the grants that Nylas has no record of we have none of either."""
+    if not gone:
+        return set()
+    ids = {look.grant_id for look in gone}
+    return ids - set(await session.scalars(select(col(Grant.id)).where(col(Grant.id).in_(ids))))
+
+
+def _park(ctx: Context, event: Event, look: Look) -> None:
+    """Nobody knows the grant: look again for a while, since Nylas' own records may lag behind what it tells.
+
+    A deletion is no news of a grant that was not ours.
+    """
+    now, until = ctx.now(), event.received_at + PARKED_FOR
+    if event.kind != GRANT_DELETED and now < until:
+        due = min(now + ctx.backoff(event.attempts), until)
+        postpone(event, until=due, reason="neither Nylas nor we know this grant, yet", request_id=look.request_id)
+    else:
+        reason = "neither Nylas nor we know this grant"
+        close(event, Outcome.IGNORED, now=now, reason=reason, request_id=look.request_id)
 
 
 def expired_at(event: Event) -> datetime | None:
