@@ -1,7 +1,7 @@
 """The one place where a grant's row changes: what was seen, decided by the rules, written with its history."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import Change, GrantStatus, decide, doubt
+from lifecycle.course import Course, move_on
 from lifecycle.identity import mismatch
-from lifecycle.spells import flaps_now, go_on, grace_after
-from lifecycle.tidings import tiding
 from models import Grant, Transition
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
@@ -100,35 +99,20 @@ def _flips(grant: Grant, look: Look) -> bool:
 def _progress(
     ctx: Context, grant: Grant, look: Look, cause: Cause, was: GrantStatus | None, change: Transition | None
 ) -> Progress:
-    """Let the spell of a grant go on, and say what that leads to."""
-    before, at = grant.spell, look.observation.at
-    flaps = flaps_now(grant.flaps, grant.recovered_at, at) if before is None else grant.flaps
-    spell = go_on(
-        before,
+    """Let a grant move on in its course, and say what that leads to."""
+    before = grant.spell
+    course, step = move_on(
+        Course(before, grant.flaps, grant.recovered_at),
         look.observation,
-        grace=grace_after(flaps, ctx.policy.grace),
+        was=was,
+        grace=ctx.policy.grace,
         expired_at=cause.expired_at,
         authenticated_at=grant.authenticated_at,
-    )
-    if cause.importing and was is None and spell:
-        spell = replace(spell, confirm_at=spell.seen_at, confirmed_at=spell.seen_at)
-    recovered_at = at
-    if before and spell is None and look.observation.status is GrantStatus.VALID:
-        # Some grants recover by themselves: then the last authentication was before it all.
-        signed_in = grant.authenticated_at
-        recovered_at = signed_in if signed_in and signed_in >= before.expired_at else at
-        grant.recovered_at = at
-    grant.flaps = flaps if spell else grant.flaps
-    grant.take(spell)
-    step = tiding(
-        before,
-        spell,
-        status=look.observation.status,
-        was=was,
-        recovered_at=recovered_at,
         importing=cause.importing,
     )
-    return Progress(grant, step, spell or before, change)
+    grant.flaps, grant.recovered_at = course.flaps, course.recovered_at
+    grant.take(course.spell)
+    return Progress(grant, step, course.spell or before, change)
 
 
 async def suspect(
