@@ -62,7 +62,7 @@ async def _detect(
 
 
 def _failed_lately(ctx: Context, now: datetime) -> ColumnElement[bool]:
-    """In SQL: expired within the window; neither before we knew them, nor in an incident that was closed since."""
+    """In SQL: expired within the window; neither when we met them, nor in an incident that was closed since."""
     explained_already = exists().where(
         col(Notice.grant_id) == col(Grant.id),
         col(Notice.incident_id) == col(Incident.id),
@@ -72,7 +72,7 @@ def _failed_lately(ctx: Context, now: datetime) -> ColumnElement[bool]:
         (col(Grant.application_id) == ctx.application_id)
         & (col(Grant.status) == GrantStatus.EXPIRED)
         & (col(Grant.expiry_seen_at) >= now - ctx.policy.thresholds.window)
-        & (col(Grant.confirm_at) > col(Grant.expiry_seen_at))  # those of a first import are confirmed at once
+        & (col(Grant.first_seen_at) < col(Grant.expiry_seen_at))
         & ~explained_already
     )
 
