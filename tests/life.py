@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from lifecycle.incidents import Scope
 from models import CampaignItem, Delivery, Event, Incident, Notice, RetirementItem
 from models.kinds import (
     DELIVERY_DUE,
@@ -49,7 +50,7 @@ TASKS: dict[str, Callable[[Context, Sequence[UUID]], Coroutine[Any, Any, None]]]
     OAUTH_RETURNED: exchange_codes.run,
     RETIREMENT_APPROVED: retire.run,
 }
-WORK = (Event, Delivery, CampaignItem, RetirementItem, Incident)
+WORK = (Event, Delivery, CampaignItem, RetirementItem)
 A_SECOND = timedelta(seconds=1)
 
 
@@ -64,23 +65,23 @@ class Life:
     product: Product
 
     async def work(self) -> None:
-        """Sweep, and do what is rung for, until nothing is due."""
-        while True:
+        """Do what is due now, and what comes of it."""
+        while (due := await self._next_due()) and due <= self.clock():
             await sweep(self.ctx)
-            heard, self.rings.heard = self.rings.heard, []
-            if not heard:
-                return
-            await asyncio.gather(*(TASKS[kind](self.ctx, ids) for kind, ids in heard))
+            if not self.rings.heard:  # told of lately: it is another worker's, or comes again in some seconds
+                self._set(self.clock() + A_SECOND)
+            while self.rings.heard:
+                heard, self.rings.heard = self.rings.heard, []
+                await asyncio.gather(*(TASKS[kind](self.ctx, ids) for kind, ids in heard))
 
     async def passes(self, **time: float) -> None:
         """Let time pass, from one moment at which something is due to the next."""
-        await self.work()
         until = self.clock() + timedelta(**time)
-        while (due := await self._next_due()) and due < until:
-            self._set(max(due, self.clock() + A_SECOND))
+        await self.work()
+        while (due := await self._next_due()) and due <= until:
+            self._set(max(due, self.clock()))
             await self.work()
         self._set(max(until, self.clock()))
-        await self.work()
 
     def _set(self, moment: datetime) -> None:
         self.sim.state.clock.forward(round((moment - self.clock()).total_seconds()))
@@ -88,9 +89,10 @@ class Life:
 
     async def _next_due(self) -> datetime | None:
         dues = [select(func.min(col(model.due_at))).where(col(model.settled_at).is_(None)) for model in WORK]
-        dues.append(
-            select(func.min(col(Notice.due_at))).where(col(Notice.settled_at).is_(None), col(Notice.held_by).is_(None))
-        )
+        free = select(func.min(col(Notice.due_at))).where(col(Notice.held_by).is_(None))
+        dues.append(free.where(col(Notice.settled_at).is_(None)))
+        probed = select(func.min(col(Incident.due_at))).where(col(Incident.scope) != Scope.BRAKE)
+        dues.append(probed.where(col(Incident.settled_at).is_(None)))
         async with self.ctx.database.reading() as session:
             found = [await session.scalar(due) for due in dues]
         return min((due for due in found if due is not None), default=None)
