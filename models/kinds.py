@@ -20,6 +20,7 @@ GRANT_RECHECK = "grant.recheck"
 GRANT_REPORTED = "grant.reported"
 REAUTH_BULK_REQUESTED = "reauth.bulk_requested"
 SYNC_REQUESTED = "sync.requested"
+WEBHOOKS_DOUBTED = "webhooks.doubted"
 
 # `grant.recheck` is our own second look; `grant.reported` what the product saw: a 401 on the grant.
 # What rings for the items of a campaign: rows of work as well, but not events.
@@ -57,6 +58,7 @@ QUEUES: dict[str, Queue] = {
     NOTICE_DUE: Queue.INTERACTIVE,
     DELIVERY_DUE: Queue.INTERACTIVE,
     SYNC_REQUESTED: Queue.BULK,
+    WEBHOOKS_DOUBTED: Queue.BULK,
     REAUTH_REQUESTED: Queue.BULK,
     INCIDENT_PROBE: Queue.BULK,
     RETIREMENT_APPROVED: Queue.BULK,

@@ -107,7 +107,7 @@ class Observer:
         calls = costs(len(members), *await _holdings(ctx))
         while members and (way := cheapest(calls)) is not Way.EACH:
             log.info("observing.list", way=way.value, grants=len(members), calls=calls[way])
-            failure = await self._read_list(ctx, way, members, most=2 * calls[way])
+            failure = await self._read_list(ctx, way, members, calls[way])
             if isinstance(failure, Transient | KeyRejected):
                 while members:
                     for ask in members.popitem()[1]:
@@ -121,19 +121,24 @@ class Observer:
             self._getting.add(task := asyncio.create_task(self._get_each(ctx, members)))
             task.add_done_callback(self._getting.discard)
 
-    async def _read_list(self, ctx: Sight, way: Way, members: Askers, *, most: int) -> NylasError | None:
-        """Read pages, until all members are answered or the list ends: the first alone, the others side by side."""
+    async def _read_list(self, ctx: Sight, way: Way, members: Askers, expected: int) -> NylasError | None:
+        """Read pages, until all members are answered or the list ends; a list of twice the length is given up.
+
+        The first page comes alone, the others that are expected side by side, and what goes beyond one by one.
+        """
         filters: GrantFilters = {"grant_status": "invalid"} if way is Way.INVALID else {}
-        pages = iter(range(most))
+        pages = count()
         ended: bool = False
         failure: NylasError | None = None
 
-        async def read() -> None:
+        async def read(many: int) -> None:
             nonlocal ended, failure
-            while members and not ended and (page := next(pages, None)) is not None:
+            for _ in range(many):
+                if not members or ended:
+                    return
                 order = next(self._order)
                 try:
-                    told = await ctx.nylas.grants.list(limit=PAGE, offset=page * PAGE, **filters)
+                    told = await ctx.nylas.grants.list(limit=PAGE, offset=PAGE * next(pages), **filters)
                 except NylasError as error:
                     ended, failure = True, error
                     return
@@ -141,11 +146,11 @@ class Observer:
                 for grant in told.data:
                     if grant.is_valid is not None:
                         self._tell(members, seen(Answer(grant, told.request_id, told.asked_at)), order)
-                if page == 0:
-                    return
 
-        await read()
-        await asyncio.gather(*(read() for _ in range(PAGES_AT_ONCE)))
+        await read(1)
+        shares = [len(range(lane, expected - 1, PAGES_AT_ONCE)) for lane in range(PAGES_AT_ONCE)]
+        await asyncio.gather(*(read(share) for share in shares))
+        await read(expected)
         return failure
 
     def _tell(self, members: Askers, look: Look, order: int) -> None:

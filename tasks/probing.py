@@ -23,6 +23,7 @@ from tasks.incidents import close_incident, its_grants, tally
 from tasks.looking import Look, look_at
 from tasks.reauthentication import renew
 from tasks.recording import Cause, record
+from tasks.silence import watch_webhooks
 from tasks.watching import watch_on
 
 LOOKS_AT_ONCE = 5_000
@@ -40,6 +41,8 @@ async def probe(ctx: Context, incident_ids: Sequence[UUID]) -> None:
 async def _probe(claim: Claim[Incident], incident: Incident) -> None:
     if incident.scope is Scope.KEY:
         await probe_key(claim)
+    elif incident.scope is Scope.WEBHOOK:
+        await watch_webhooks(claim, incident)
     elif incident.scope not in OF_GRANTS:
         await watch_on(claim, "it is closed by a human, or by what goes on")
     elif incident.until is None:

@@ -141,7 +141,7 @@ async def test_grants_are_imported_and_listed(
 
     assert (first.data["listed"], first.data["new"]) == (4, 4)
     assert again.out == ""
-    assert "4 grants listed by Nylas: 0 new to us, 0 changed." in again.err
+    assert "4 grants listed by Nylas: 0 new to us, 0 changed, 0 gone there." in again.err
     listed = (await evergrant("grants", "list", "--json")).data
     assert {grant["grant_id"] for grant in listed} == {*valid, expired}
     [grant] = [grant for grant in listed if grant["grant_id"] == expired]
