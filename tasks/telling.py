@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,7 +15,7 @@ from lifecycle.backfill import backfill_until
 from lifecycle.reminding import escalation_due, reminder_due
 from lifecycle.spells import Spell
 from lifecycle.tidings import Step, Tiding
-from models import Event, Grant, HeldBy, Incident, Notice, NoticeKind, Outcome, Transition
+from models import Campaign, CampaignItem, Event, Grant, HeldBy, Incident, Notice, NoticeKind, Outcome, Transition
 from models.inbox import insert_or_ignore, receive, told
 from models.kinds import GRANT_RECHECK
 from tasks.context import Context
@@ -119,6 +120,30 @@ def escalation(ctx: Context, grant: Grant, *, now: datetime) -> Notice:
     assert grant.confirmed_at is not None
     due = max(now, escalation_due(grant.confirmed_at, days=ctx.policy.reminder_days))
     return _about(ctx, grant, NoticeKind.UNATTENDED, now=now, due_at=due)
+
+
+async def tell_of_campaign(ctx: Context, session: AsyncSession, campaign_id: UUID, *, now: datetime) -> None:
+    """Write the notice that a campaign has finished, with how many of its items ended in which way."""
+    campaign = await session.get_one(Campaign, campaign_id, populate_existing=True)
+    of_it = select(col(CampaignItem.outcome), func.count()).where(col(CampaignItem.campaign_id) == campaign_id)
+    ended = (await session.execute(of_it.group_by(col(CampaignItem.outcome)))).all()
+    data = {
+        "campaign_id": str(campaign_id),
+        "total": campaign.total,
+        "outcomes": {outcome.value: number for outcome, number in ended if outcome},
+        "started_at": campaign.started_at.isoformat() if campaign.started_at else None,
+        "finished_at": now.isoformat(),
+    }
+    finished = Notice(
+        application_id=ctx.application_id,
+        kind=NoticeKind.CAMPAIGN_FINISHED,
+        campaign_id=campaign_id,
+        data=data,
+        occurred_at=now,
+        created_at=now,
+        due_at=now,
+    )
+    await store(session, [finished])
 
 
 async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: datetime) -> list[Notice]:
