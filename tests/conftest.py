@@ -243,6 +243,7 @@ async def ctx(database: Database, sim: Running, clock: SetClock, rings: Rings) -
         api_key=API_KEY,
         client_id=CLIENT_ID,
         http=http,
+        in_flight=asyncio.Semaphore(50),
         now=clock,
         deadline=timedelta(seconds=2),
         attempts=1,

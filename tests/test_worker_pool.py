@@ -152,7 +152,7 @@ def test_a_cold_shutdown_is_quick_and_loses_no_message(app: "Celery[Any]", start
     worker.until(lambda: worker.told(story, "began") == 40)
     code, seconds = worker.stop(signal.SIGQUIT)
     assert code == 0
-    assert seconds < 8
+    assert seconds < 30, "it did not wait for what it cancelled"
     assert worker.waiting + worker.unacked == 40, worker.log.read_text()
     assert worker.told(story, "done") == 0
     assert worker.told(story, "ended") == 40, "each finally block ran to its end"
