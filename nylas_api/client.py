@@ -1,8 +1,8 @@
 """A client for the authentication API of Nylas v3, all of it."""
 
-import asyncio
 import random
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -50,7 +50,7 @@ class NylasClient:
         client_id: str,
         http: httpx.AsyncClient,
         budget: Budget | None = None,
-        in_flight: asyncio.Semaphore | None = None,
+        in_flight: AbstractAsyncContextManager[None] | None = None,
         deadline: timedelta = timedelta(seconds=20),
         attempts: int = 3,
         max_bytes: int = 4 * 1024 * 1024,

@@ -35,7 +35,7 @@ class Conversation:
     wire: Wire
     api_key: str = field(repr=False)
     budget: Budget
-    in_flight: asyncio.Semaphore | None
+    in_flight: AbstractAsyncContextManager[None] | None
     deadline: float
     attempts: int
     now: Callable[[], datetime]
@@ -79,8 +79,8 @@ class Conversation:
         await self._once(CANARY, Course(CANARY, self.deadline, 1, self._retries, self.chance))
 
     async def _once(self, request: Request[T], course: Course) -> Answer[T]:
-        await self.budget.take(request.group)
         async with self._place:
+            await self.budget.take(request.group)
             asked_at, course.attempts = self.now(), course.attempts + 1
             began = asyncio.get_running_loop().time()
             bearer = self.api_key if request.hangs_on_the_key else request.access_token

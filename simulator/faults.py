@@ -8,6 +8,7 @@ from fnmatch import translate
 
 from simulator.answers import Answer, Json, bad_request, usual
 from simulator.asked import one_of
+from simulator.given import amount, text, whole
 from simulator.spoilt import WAYS
 
 MODES = ("answer", "drop", "reset", "half_close", "slow_drip", "after_effect_drop", "hang_after_effect", *WAYS)
@@ -53,16 +54,12 @@ class Faults:
 
     def add(self, sent: Json) -> Fault:
         """Note a fault, or refuse what can't be one."""
-        count, delay = sent.get("count"), sent.get("delay_ms", 0)
-        if not (count is None or (isinstance(count, int) and count > 0)):
-            raise bad_request("count must be a number above 0, or left out for no end")
-        if not isinstance(delay, int | float):
-            raise bad_request("delay_ms must be a number")
+        count = None if sent.get("count") is None else whole(sent, "count", 0, least=1)
         fault = Fault(
             path=str(sent.get("path", "*")),
             method=str(sent.get("method", "*")).upper(),
             mode=one_of(sent.get("mode", "answer"), *MODES),
-            delay=delay / 1000,
+            delay=amount(sent.get("delay_ms", 0), "delay_ms") / 1000,
             left=count,
             answer=_answer_in(sent),
             asked_for=sent,
@@ -93,6 +90,8 @@ def _answer_in(sent: Json) -> Answer | None:
     if any(char in text for text in (*headers, *headers.values()) for char in "\r\n\0"):
         raise bad_request("a header must be in one line; the mode raw sends any bytes")
     if status is None and body is None:
+        if headers:
+            raise bad_request("headers go with a status or a body")
         return None
     if status is not None and body is None:
         own = usual(status)
@@ -110,6 +109,6 @@ def _body_in(sent: Json) -> object:
     if "body_base64" not in sent:
         return sent.get("body")
     try:
-        return b64decode(str(sent["body_base64"]), validate=True)
+        return b64decode(text(sent, "body_base64") or "", validate=True)
     except ValueError as wrong:
         raise bad_request("body_base64 must be base64") from wrong

@@ -56,7 +56,7 @@ class Limits:
         for name in sent:
             if name not in self.view():
                 raise bad_request(f"{name} is none of {', '.join(self.view())}")
-            if not isinstance(sent[name], int | None) or (sent[name] or 0) < 0:
+            if not isinstance(sent[name], int | None) or isinstance(sent[name], bool) or (sent[name] or 0) < 0:
                 raise bad_request(f"{name} must be a whole number, or null for none")
         for name, value in sent.items():
             setattr(self, name, 0 if value is None and name == "provider_filter_lag_s" else value)

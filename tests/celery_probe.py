@@ -1,6 +1,7 @@
 """A real worker in a process of its own, on the product's app and pool, whose tasks tell Valkey what they do."""
 
 import asyncio
+import faulthandler
 import json
 import os
 import signal
@@ -59,7 +60,8 @@ def probe_app(url: str, **conf: Any) -> "Celery[Any]":
 
 
 def main(url: str, options: str) -> int:
-    """Work until a signal comes."""
+    """Work until a signal comes; SIGUSR2 makes each thread say where it is."""
+    faulthandler.register(signal.SIGUSR2, all_threads=True)
     chosen = json.loads(options)
     concurrency = chosen.pop("concurrency")
     app = probe_app(url, **chosen)
@@ -72,7 +74,8 @@ def main(url: str, options: str) -> int:
         pool="worker.pool:TaskPool", concurrency=concurrency, without_mingle=True, without_gossip=True, loglevel="INFO"
     )
     worker.start()
-    LOOP.stop()  # not by the signal worker_shutdown: a cold shutdown does not send it
+    LOOP.settle()  # not by the signal worker_shutdown: a cold shutdown does not send it
+    LOOP.stop()
     return int(worker.exitcode or 0)
 
 
@@ -123,7 +126,12 @@ class ProbeWorker:
         """Send a signal; return the exit code, and how long it took."""
         begin = time.monotonic()
         self.process.send_signal(how)
-        return self.process.wait(seconds), time.monotonic() - begin
+        try:
+            return self.process.wait(seconds), time.monotonic() - begin
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR2)
+            time.sleep(0.5)
+            raise AssertionError(f"it did not end; where its threads are:\n{self.log.read_text()}") from None
 
     def kill(self) -> None:
         """End it, whatever it does."""

@@ -16,6 +16,7 @@ from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
+import certifi
 import httpx
 import pytest
 from sqlmodel import SQLModel
@@ -42,6 +43,18 @@ def _a_clean_environment() -> None:
     """No setting of the machine's leaks into a test."""
     for name in [name for name in os.environ if name.startswith("EVERGRANT_") and "_TEST_" not in name]:
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Each HTTP client reads the certificates of all authorities, which takes 30 ms; no test speaks TLS with any."""
+    every = Path(certifi.where()).read_text()
+    end = "-----END CERTIFICATE-----\n"
+    one = tmp_path_factory.mktemp("authorities") / "one.pem"
+    one.write_text(every[every.index("-----BEGIN") : every.index(end)] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certifi, "where", lambda: str(one))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -244,6 +257,7 @@ async def ctx(database: Database, sim: Running, clock: SetClock, rings: Rings) -
         api_key=API_KEY,
         client_id=CLIENT_ID,
         http=http,
+        in_flight=asyncio.Semaphore(50),
         now=clock,
         deadline=timedelta(seconds=2),
         attempts=1,

@@ -155,6 +155,25 @@ async def test_a_call_that_the_line_did_not_know_of_takes_a_place(redis: Any, ny
     assert 0.3 < told.wait <= 0.7
 
 
+async def test_after_push_backs_a_window_takes_longer_to_empty(redis: Any, nylas_app: str) -> None:
+    """The way to Nylas is more uneven than was spared for; a second with many of them counts once."""
+    line, one = SharedLine(redis, nylas_app), RateLimit(calls=1, window=200.0, interval=0.0, tolerance=0.0)
+
+    async def wait() -> float:
+        return (await line.ask("grants", one, bulk=False, known="", returning=False, news=[])).wait
+
+    await wait()
+    await asyncio.sleep(0.11)
+    await wait()
+    assert 199 < await wait() <= 200
+    for _ in range(3):
+        await line.hold("grants", one, 0.0)
+    assert 201 < await wait() <= 202
+    await asyncio.sleep(1.05)
+    await line.hold("grants", one, 0.0)
+    assert 202 < await wait() < 204 - 1
+
+
 async def test_who_dies_at_the_head_of_the_line_holds_nobody_up_for_long(redis: Any, nylas_app: str) -> None:
     dead, alive = SharedLine(redis, nylas_app), Worker(redis, nylas_app)
     told = await dead.ask("grants", limit(), bulk=False, known="", returning=False, news=[])

@@ -98,6 +98,7 @@ class Seen:
             self.ranks.append(in_bulk.get())
             self.logged.append(structlog.contextvars.get_contextvars())
 
+        assert keep.name == name  # made now, as a worker does when it starts; not by several threads at once
         self.task = keep
 
     def told(self, *args: Any) -> None:

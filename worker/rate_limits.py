@@ -6,10 +6,10 @@ from dataclasses import dataclass
 DETECT = "detect"
 
 # We space departures, and Nylas counts arrivals: a call that is held up on its way comes closer to those behind it. So
-# a window is a little longer than the one that Nylas counts (7 ms of a second), and the pace slower still (49.5 calls a
-# second where 50 are allowed): what lies between the two is for catching up. See docs/adr/0008.
-WIDER = 1.007
-SLOWER = 1.0101
+# a window is a little longer than the one that Nylas counts (12 ms of a second), and the pace slower still (49.2 calls
+# a second where 50 are allowed): what lies between the two is for catching up. See docs/adr/0008.
+WIDER = 1.012
+SLOWER = 1.0163
 # How far the pace may fall behind (a process that woke up late, a slot that nobody came for) and still be caught up.
 CATCH_UP_SLOTS = 3
 CATCH_UP = 0.06

@@ -19,6 +19,7 @@ from worker.applications import ensure_application
 from worker.budget import SharedBudget
 from worker.endpoints import ensure_endpoints
 from worker.key_watch import KeyWatch
+from worker.places import RESERVED, Places
 from worker.policy import policy_of
 from worker.settings import Settings
 
@@ -66,14 +67,14 @@ async def open_runtime(
         raise
     url = redis_url or settings.redis_url
     redis = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
-    http, key_watch = open_http(connections=calls_in_flight), KeyWatch()
+    http, key_watch = open_http(connections=calls_in_flight + RESERVED), KeyWatch()
     nylas = NylasClient(
         api_uri=application.api_uri,
         api_key=keys.reveal(application, "api_key"),
         client_id=application.client_id,
         http=http,
         budget=SharedBudget(redis, application=application.client_id, rate=settings.nylas_rate),
-        in_flight=asyncio.Semaphore(calls_in_flight),
+        in_flight=Places(calls_in_flight),
         connectors_path=settings.nylas_connectors_path,
         now=system_clock,
         key_heard=key_watch.heard,

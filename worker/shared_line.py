@@ -13,7 +13,8 @@ from worker.rate_limits import RateLimit
 # of the processes don't matter. `tat` is when the next call would come if all came evenly spaced (GCRA, the generic
 # cell rate algorithm, ITU-T I.371), `log` holds when the calls of the last window went, `line` the processes that were
 # told to ask again, `seen` when each process asked last, `streak` how many calls with somebody waiting went in a row
-# while bulk was in the line, `joint` when processes that kept apart may come back together.
+# while bulk was in the line, `joint` when processes that kept apart may come back together. `wider` is by which part a
+# window is longer than usual: each second with a push-back adds 1 %, up to 10, and each minute takes 1 % away.
 #
 # A value that is not there may have been lost with the calls that went a moment ago; one from the future was left by a
 # clock that was put back. Either way a new line begins: nobody goes for 100 ms, in which the processes that are at work
@@ -27,7 +28,10 @@ local kept = redis.call('GET', KEYS[1])
 local state = kept and cmsgpack.unpack(kept)
 if not state or state.saved > now + SECOND then
   state = {name = string.format('%.0f', now), tat = now + 0.1 * SECOND + tolerance, streak = 0, joint = 0,
-           log = {}, line = {}, seen = {}}
+           wider = 0, widened = 0, log = {}, line = {}, seen = {}}
+end
+local function wider()
+  return math.max(0, state.wider - 0.01 * (now - state.widened) / (60 * SECOND))
 end
 local function save()
   state.saved = now
@@ -39,7 +43,7 @@ end
 ASK = (
     OPENING
     + """
-local interval, calls, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local interval, calls, window = tonumber(ARGV[1]), tonumber(ARGV[3]), tonumber(ARGV[4]) * (1 + wider())
 local process, kind, known, returning = ARGV[5], ARGV[6], ARGV[7], ARGV[8] == '1'
 local me = kind .. process
 
@@ -123,6 +127,9 @@ HOLD = (
     OPENING
     + """
 state.tat = math.max(state.tat, now + tonumber(ARGV[1]) + tolerance)
+if now > state.widened + SECOND then
+  state.wider, state.widened = math.min(0.1, wider() + 0.01), now
+end
 save()
 """
 )
@@ -186,7 +193,7 @@ class SharedLine:
         return Answer(cast(Verdict, _text(verdict)), int(number) / 1_000_000, 0, processes, _text(name))
 
     async def hold(self, group: str, limit: RateLimit, seconds: float) -> None:
-        """Let nobody go before so many seconds are over."""
+        """Let nobody go before so many seconds are over, and fewer for a while after."""
         await self._holding(keys=[self._key(group)], args=[_micros(seconds), _micros(limit.tolerance)])
 
     def _key(self, group: str) -> str:

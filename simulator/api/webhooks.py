@@ -73,7 +73,7 @@ def new_hook(state: State, sent: Json, url: object, secret: str | None = None) -
     types = sent.get("trigger_types")
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise bad_request("a webhook needs an http or https URL")
-    if not isinstance(types, list) or not types:
+    if not isinstance(types, list) or not types or not all(isinstance(kind, str) for kind in types):
         raise bad_request("trigger_types is required")
     return Hook(
         id=state.ids.short_id(),

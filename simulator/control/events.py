@@ -6,6 +6,7 @@ from simulator.asked import Asked, one_of
 from simulator.books import Grant
 from simulator.deliveries import MODES, NYLAS_WAITS, out_of_order
 from simulator.events import Event
+from simulator.given import amount, fields, text, whole
 from simulator.state import State
 from simulator.triggers import CODES, letter
 
@@ -21,7 +22,7 @@ async def expire(state: State, asked: Asked) -> Answer:
     if sent.get("hold"):
         state.deliveries.hold(told)
     elif sent.get("send", True):
-        state.deliveries.send(told, times=_number(sent, "times", 1), delay=_number(sent, "delay_ms", 0) / 1000)
+        state.deliveries.send(told, times=whole(sent, "times", 1), delay=whole(sent, "delay_ms", 0) / 1000)
     return Answer({"grant": grant.view(), "delivery_id": told.id, "event": told.envelope(1)}, flat=True)
 
 
@@ -48,7 +49,7 @@ async def show_grant(state: State, asked: Asked) -> Answer:
 
 async def mail(state: State, asked: Asked) -> Answer:
     """Let mails arrive, each with its `message.created`; those of an invalid grant are kept back."""
-    grant, count = _grant(state, asked), _number(asked.body(), "count", 1)
+    grant, count = _grant(state, asked), whole(asked.body(), "count", 1)
     if count > MOST_MAILS:
         raise bad_request(f"count must not be above {MOST_MAILS}")
     now = state.now()
@@ -69,8 +70,8 @@ async def tell(state: State, asked: Asked) -> Answer:
     """
     sent = asked.body()
     kinds, refs = _several(sent, "type"), _several(sent, "grant_id")
-    events = [_event(state, kind, ref, sent.get("object") or {}) for ref in refs for kind in kinds]
-    times, delay = _number(sent, "times", 1), _number(sent, "delay_ms", 0) / 1000
+    events = [_event(state, kind, ref, fields(sent, "object")) for ref in refs for kind in kinds]
+    times, delay = whole(sent, "times", 1), whole(sent, "delay_ms", 0) / 1000
     order = one_of(sent.get("order", "as_given"), "as_given", "shuffled")
     line = [one for one in events for _ in range(times)]
     for one in out_of_order(line) if order == "shuffled" else line:
@@ -106,16 +107,16 @@ async def set_delivery(state: State, asked: Asked) -> Answer:
     """
     sent, post = asked.body(), state.deliveries
     waits, scale = sent.get("retry_waits_ms"), sent.get("time_scale")
-    if not isinstance(scale, int | float | None) or (scale is not None and scale < 0):
-        raise bad_request("time_scale must be a number, 0 or above")
     if not isinstance(waits, list | None):
         raise bad_request("retry_waits_ms must be a list of numbers")
+    own_waits = [amount(wait, "each of retry_waits_ms") for wait in waits or []]
+    scale = None if scale is None else amount(scale, "time_scale")
     post.mode = one_of(sent.get("mode", "normal"), *MODES)
-    post.delay = _number(sent, "delay_ms", 0) / 1000
-    post.parallel = max(1, _number(sent, "parallel", 1))
+    post.delay = whole(sent, "delay_ms", 0) / 1000
+    post.parallel = max(1, whole(sent, "parallel", 1))
     post.retry_to_all = bool(sent.get("retry_to_all", False))
     if waits is not None:
-        post.waits = tuple(wait / 1000 for wait in waits)
+        post.waits = tuple(wait / 1000 for wait in own_waits)
     elif scale is not None:
         post.waits = tuple(wait * scale for wait in NYLAS_WAITS)
     shown = {"mode": post.mode, "delay_ms": post.delay * 1000, "parallel": post.parallel}
@@ -126,7 +127,7 @@ async def add_webhook(state: State, asked: Asked) -> Answer:
     """Add a destination without the handshake, and say its secret."""
     sent: Json = {"trigger_types": list(CODES)} | asked.body()
     sent.setdefault("compressed_delivery", sent.get("compressed"))
-    hook = new_hook(state, sent, sent.get("url"), secret=str(sent.get("secret") or ""))
+    hook = new_hook(state, sent, sent.get("url"), secret=text(sent, "secret"))
     state.deliveries.hooks[hook.id] = hook
     return Answer(hook.view() | {"webhook_secret": hook.secret}, flat=True)
 
@@ -151,10 +152,3 @@ def _several(sent: Json, name: str) -> list[str]:
     if not values or (isinstance(given, list) and len(values) < len(given)):
         raise bad_request(f"{name} must be a string, or a list of them")
     return values
-
-
-def _number(sent: Json, name: str, default: int) -> int:
-    value = sent.get(name, default)
-    if not isinstance(value, int) or value < 0:
-        raise bad_request(f"{name} must be a whole number")
-    return value

@@ -6,6 +6,7 @@ from simulator.asked import Asked, one_of
 from simulator.calls import Calls
 from simulator.connectors import PROVIDERS
 from simulator.faults import Faults
+from simulator.given import text, whole
 from simulator.state import State
 
 
@@ -26,26 +27,20 @@ async def reset(state: State, asked: Asked) -> Answer:
 
 async def forward(state: State, asked: Asked) -> Answer:
     """Let time pass at Nylas, and return what time it is there."""
-    seconds = asked.body().get("forward_s", 0)
-    if not isinstance(seconds, int) or seconds < 0:
-        raise bad_request("forward_s must be a whole number of seconds, and time goes only forward")
-    state.clock.forward(seconds)
+    state.clock.forward(whole(asked.body(), "forward_s", 0))
     return _said({"now": state.now(), "ahead_s": state.clock.ahead})
 
 
 async def seed(state: State, asked: Asked) -> Answer:
     """Make many grants at once; no webhook is told."""
     sent = asked.body()
-    count = sent.get("grants")
-    if not isinstance(count, int) or count < 1:
-        raise bad_request("grants must be a number above 0")
     ids = state.books.seed(
-        count,
+        whole(sent, "grants", 0, least=1),
         provider=one_of(sent.get("provider", "google"), *WAYS),
         status=one_of(sent.get("status", "valid"), "valid", "invalid"),
-        domain=str(sent.get("email_domain") or "example.com"),
-        credential=sent.get("credential_id"),
-        workspace=sent.get("workspace_id"),
+        domain=text(sent, "email_domain") or "example.com",
+        credential=text(sent, "credential_id"),
+        workspace=text(sent, "workspace_id"),
         migrated=bool(sent.get("migrated")),
     )
     return _said({"grants": ids})
