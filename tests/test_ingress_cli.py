@@ -190,7 +190,8 @@ async def test_a_grant_is_shown_by_its_id_and_by_its_address(
     assert by_id.data["link"] == link
     assert (by_address.code, imported[2] in by_address.out, link in by_address.out) == (0, True, True)
     assert any("unknown to us → expired" in line["what"] for line in story.data)
-    assert all(line.keys() == {"at", "what", "request_id"} for line in story.data)
+    keys = {"at", "kind", "actor", "what", "before", "after", "request_id"}
+    assert all(line.keys() == keys for line in story.data)
     assert "unknown to us → expired" in shown.out
     assert link in shown.out
 

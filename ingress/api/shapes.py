@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from ingress.story.line import Line, What
-from ingress.story.notices import without_secrets
+from ingress.story.notices import shown
 from lifecycle import GrantStatus
 from lifecycle.backfill import backfill_until
 from lifecycle.incidents import Scope
@@ -106,7 +106,7 @@ class DeliveryShape(BaseModel):
     def of(cls, delivery: Delivery, endpoint: Endpoint) -> Self:
         """Tell of a row."""
         told = {name: getattr(delivery, name) for name in cls.model_fields if hasattr(delivery, name)}
-        return cls(endpoint=without_secrets(endpoint.url), **told)
+        return cls(endpoint=shown(endpoint), **told)
 
 
 class NoticeShape(BaseModel):

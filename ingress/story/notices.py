@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +9,7 @@ from sqlmodel import col
 
 from ingress.story.line import Line, What, because, moment
 from models import Delivery, Endpoint, Grant, HeldBy, Incident, Notice, NoticeKind, Outcome
+from tasks.notices.endpoints import MAIL, named
 
 HELD = {
     HeldBy.CONFIRMATION: "held until a second look confirms it",
@@ -47,7 +47,7 @@ def _notice(notice: Notice) -> Iterator[Line]:
     of, name = str(notice.id), _name(notice)
     if notice.settled_at is None:
         held = f", {HELD[notice.held_by]}{_of_incident(notice)}" if notice.held_by else ""
-        what = f"the notice {name} is planned for {moment(notice.due_at)}{held}"
+        what = f"the notice {name} is planned for {moment(notice.due_at)}{held or because(notice.reason)}"
         yield Line(notice.created_at, What.NOTICE, "Evergrant", what, of)
         return
     if notice.created_at < notice.settled_at:
@@ -75,7 +75,7 @@ def _of_incident(notice: Notice) -> str:
 
 
 def _delivery(notice: Notice, delivery: Delivery, endpoint: Endpoint) -> Line:
-    way = f"{notice.kind.value} to {without_secrets(endpoint.url)}"
+    way = f"{notice.kind.value} to {shown(endpoint)}"
     answer = f" (answered {delivery.status_code})" if delivery.status_code else ""
     tries = f"{delivery.attempts} attempt" + ("" if delivery.attempts == 1 else "s")
     if delivery.settled_at is None:
@@ -90,11 +90,11 @@ def _delivery(notice: Notice, delivery: Delivery, endpoint: Endpoint) -> Line:
     return Line(at, What.DELIVERY, "Evergrant", what, str(delivery.id), request_id=None)
 
 
-def without_secrets(url: str) -> str:
-    """An endpoint's address as it may be shown: the user and the query, which may be secrets, left out."""
-    parts = urlsplit(url)
-    if not parts.netloc:
-        return url.partition("?")[0]
+def shown(endpoint: Endpoint) -> str:
+    """An endpoint as it may be shown: nobody's address, and of a URL neither its user nor its query."""
+    if endpoint.url.startswith(MAIL):
+        return named(endpoint)
+    parts = urlsplit(endpoint.url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -105,8 +105,3 @@ def _incident(incident: Incident) -> Iterator[Line]:
     if incident.settled_at:
         what = f"incident {of} was closed{because(incident.reason)}"
         yield Line(incident.settled_at, What.INCIDENT, "Evergrant", what, of)
-
-
-def endpoints_named(deliveries: Sequence[tuple[Delivery, Endpoint]]) -> dict[UUID, str]:
-    """The endpoints of deliveries, as they may be shown."""
-    return {endpoint.id: without_secrets(endpoint.url) for _, endpoint in deliveries}
