@@ -76,18 +76,16 @@ async def closed(ctx: Context) -> None:
 async def many(ctx: Context, sim: Running, number: int, *, hinted: int) -> None:
     """Let Nylas and ourselves have many grants, and be told of some that they have expired; all of them are valid."""
     now = ctx.now()
-    rows = [
-        Grant(
-            id=grant_id,
-            application_id=ctx.application_id,
-            provider="google",
-            status=GrantStatus.VALID,
-            as_of=now,
-            first_seen_at=now,
-            version=1,
-        ).model_dump()
-        for grant_id in seed(sim, number)
-    ]
+    grant = Grant(
+        id="",
+        application_id=ctx.application_id,
+        provider="google",
+        status=GrantStatus.VALID,
+        as_of=now,
+        first_seen_at=now,
+        version=1,
+    ).model_dump()
+    rows = [grant | {"id": grant_id} for grant_id in seed(sim, number)]
     async with ctx.database.writing() as session:
         for start in range(0, number, 1_000):
             await session.execute(insert(Grant), rows[start : start + 1_000])
