@@ -202,7 +202,7 @@ async def test_sign_ins_are_told_also_those_that_brought_somebody_else(ctx: Cont
             "a sign-in with google was started by a re-authentication link",
             "the sign-in succeeded",
             "the sign-in failed: declined",
-            "the sign-in brought another account (grant g2), which is in quarantine: the email address is another one",
+            "the sign-in brought another account (grant g2), not taken for this one: the email address is another one",
         ]
     )
 

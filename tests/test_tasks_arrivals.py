@@ -24,7 +24,6 @@ from tests.stories import (
 )
 
 DONE = (AuthSessionStatus.DONE, Outcome.DONE)
-QUARANTINED = (AuthSessionStatus.QUARANTINED, Outcome.DONE)
 
 
 async def test_whom_the_link_was_for_is_connected_and_the_link_is_spent(

@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from ingress.story.whole import story
 from lifecycle import GrantStatus
-from models import AuthSessionStatus, HeldBy, NoticeKind, Outcome, ReauthLink
+from models import AuthSessionStatus, Grant, HeldBy, NoticeKind, Outcome, ReauthLink
 from models.kinds import GRANT_CREATED, GRANT_IDENTITY_CHANGED, GRANT_UPDATED
 from simulator import Running
 from tasks import links
@@ -176,3 +177,23 @@ async def test_a_change_long_after_a_sign_in_by_a_link_is_no_other_account(
 
     grant = await the_grant(ctx, grant_id)
     assert (grant.provider_user_id, grant.quarantined) == ("moved", None)
+
+
+async def test_the_stories_of_both_grants_tell_of_it(ctx: Context, sim: Running, clock: SetClock) -> None:
+    [grant_id] = await known(ctx, sim, status="invalid")
+    clock.forward(minutes=1)
+    sign_in = await back_by_a_link(ctx, grant_id, as_=BOB)
+    await exchange_codes.run(ctx, [sign_in.event_id])
+    [came] = set(await all_grants(ctx)) - {grant_id}
+    clock.forward(minutes=1)
+    assert await accepted(ctx, came)
+
+    async with ctx.database.reading() as session:
+        ours, theirs = [
+            "\n".join(line.what for line in await story(session, await session.get_one(Grant, id), now=clock()))
+            for id in (grant_id, came)
+        ]
+    of_ours = f"it came of a sign-in for the grant {grant_id}: the email address is another one"
+    assert f"brought another account (grant {came}), not taken for this one: {of_ours}" in ours
+    assert f"it was taken out of quarantine, although {of_ours}" in theirs
+    assert "taken out of quarantine" not in ours

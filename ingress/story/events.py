@@ -11,7 +11,14 @@ from sqlmodel import col
 
 from ingress.story.line import Line, What, because, moment
 from models import Event, Grant, Outcome
-from models.kinds import GRANT_EDITED, GRANT_RECHECK, GRANT_REPORTED, OAUTH_RETURNED
+from models.kinds import (
+    GRANT_EDITED,
+    GRANT_IDENTITY_CHANGED,
+    GRANT_RECHECK,
+    GRANT_RELEASED,
+    GRANT_REPORTED,
+    OAUTH_RETURNED,
+)
 
 ACTORS = {
     "nylas": "Nylas",
@@ -24,6 +31,8 @@ ACTORS = {
     "evergrant": "Evergrant",
     "reauth": "Evergrant",
 }
+# What was done when its row was written: the reason says it all.
+NOTED = {GRANT_EDITED: What.EDIT, GRANT_RELEASED: What.QUARANTINE, GRANT_IDENTITY_CHANGED: What.LOOK}
 ENDS = {
     Outcome.DONE: "looked at Nylas because of {kind}",
     Outcome.IGNORED: "nothing was done about {kind}",
@@ -42,9 +51,9 @@ async def lines(session: AsyncSession, grant: Grant, told: set[UUID | None]) -> 
 
 def _of(event: Event, *, came_of_it: bool) -> Iterator[Line]:
     actor = ACTORS.get(event.source, event.source)
-    kind = {GRANT_REPORTED: What.REPORT, GRANT_EDITED: What.EDIT}.get(event.kind, What.EVENT)
+    kind = (NOTED | {GRANT_REPORTED: What.REPORT}).get(event.kind, What.EVENT)
     yield Line(event.received_at, kind, actor, _told(event, actor), str(event.id))
-    if not came_of_it or event.kind == GRANT_EDITED:
+    if not came_of_it or event.kind in NOTED:
         return
     if event.settled_at and event.outcome:
         attempts = f" (after {event.attempts} attempts)" if event.attempts > 1 else ""
@@ -66,8 +75,8 @@ def _told(event: Event, actor: str) -> str:
             return "a re-authentication was refused: a reason to look at the grant"
         case kind, _ if kind == GRANT_REPORTED:
             return _reported(event, actor)
-        case kind, _ if kind == GRANT_EDITED:
-            return event.reason or "it was edited"
+        case kind, _ if kind in NOTED:
+            return event.reason or kind
         case kind, _ if kind == OAUTH_RETURNED:
             return "its user came back from signing in"
         case kind, "nylas":

@@ -32,7 +32,7 @@ def _sign_in(sign_in: AuthSession, grant: Grant) -> Iterator[Line]:
             what = "the sign-in succeeded" + (f", and made another grant, {other}" if other else "")
         case AuthSessionStatus.QUARANTINED:
             came = f" (grant {other})" if other else ""
-            what = f"the sign-in brought another account{came}, which is in quarantine{because(sign_in.reason)}"
+            what = f"the sign-in brought another account{came}, not taken for this one{because(sign_in.reason)}"
         case _:
             what = f"the sign-in failed{because(sign_in.reason)}"
     yield Line(sign_in.ended_at, What.SIGN_IN, USER, what, str(sign_in.id))
