@@ -20,6 +20,8 @@ from models.inbox import insert_or_ignore, receive, told
 from models.kinds import REAUTH_BULK_REQUESTED, REAUTH_REQUESTED, most_ids
 from tasks.claiming import Claim, each_alone
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
+from tasks.scopes import Scope, lacks
+from tasks.telling import tell_of_campaign
 
 ITEMS_A_TRANSACTION = 5_000
 
@@ -34,6 +36,7 @@ class GrantFilter(BaseModel):
     credential_id: str | None = None
     grant_id: str | None = None
     expired_since: datetime | None = None
+    missing_scope: Scope | None = None
 
     def matches(self, application_id: UUID) -> ColumnElement[bool]:
         """The filter in SQL."""
@@ -48,6 +51,8 @@ class GrantFilter(BaseModel):
             matching &= col(Grant.id) == self.grant_id
         if self.expired_since:
             matching &= col(Grant.expiry_seen_at) >= self.expired_since
+        if self.missing_scope:
+            matching &= lacks(application_id, self.missing_scope)
         return matching
 
 
@@ -142,7 +147,7 @@ def nothing_left() -> ColumnElement[bool]:
 
 
 async def finish_if_done(ctx: Context, campaign_id: UUID) -> bool:
-    """Close the campaign if no item is left; say whether that happened now.
+    """Close the campaign if no item is left, and tell of it; say whether that happened now.
 
     In a transaction of its own, after the items': of two workers that settle the last items at the same time, each
     would still see the other's as open.
@@ -154,4 +159,7 @@ async def finish_if_done(ctx: Context, campaign_id: UUID) -> bool:
         .returning(col(Campaign.id))
     )
     async with ctx.database.writing() as session:
-        return (await session.execute(closing)).first() is not None
+        if (await session.execute(closing)).first() is None:
+            return False
+        await tell_of_campaign(ctx, session, campaign_id, now=ctx.now())
+        return True
