@@ -12,6 +12,7 @@ from models import Campaign, CampaignItem, CampaignStatus, Grant, Outcome
 from models.columns import new_id
 from models.kinds import REAUTH_BULK_REQUESTED
 from tasks.bulk_reauth import GrantFilter, plan_campaign
+from tasks.connectors import by_its_own_credential
 from worker.runtime import Runtime
 
 LOOKS_EVERY = 0.25
@@ -63,7 +64,7 @@ async def plan(runtime: Runtime, wanted: GrantFilter) -> Plan:
     matching = wanted.matches(runtime.application.id)
     async with runtime.context.database.reading() as session:
         total = await session.scalar(select(func.count()).where(matching))
-        ready = matching & col(Grant.credential_id).is_not(None) & col(Grant.email).is_not(None)
+        ready = matching & by_its_own_credential() & col(Grant.email).is_not(None)
         able = await session.scalar(select(func.count()).where(ready))
     return Plan(total or 0, able or 0, runtime.settings.nylas_rate)
 

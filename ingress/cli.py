@@ -43,6 +43,7 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on
 Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Tasks, and calls to Nylas, in flight.")]
 Provider = Annotated[str | None, typer.Option(help="Only grants of this provider.")]
 Status = Annotated[GrantStatus | None, typer.Option(help="Only grants of this status.")]
+MissingScope = Annotated[str | None, typer.Option("--missing-scope", help="Only grants that lack this scope.")]
 Grant = Annotated[str, typer.Argument(help="The grant's id, or its email address.")]
 
 
@@ -129,6 +130,7 @@ def reauth(
     provider: Provider = None,
     status: Status = None,
     credential: Annotated[str | None, typer.Option(help="Only grants of this connector credential.")] = None,
+    missing_scope: MissingScope = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print its id and return.")] = True,
@@ -137,7 +139,7 @@ def reauth(
     from ingress.commands import run
     from ingress.reauthenticating import reauth as reauth_command
 
-    filters = {"provider": provider, "status": status, "credential_id": credential}
+    filters = {"provider": provider, "status": status, "credential_id": credential, "missing_scope": missing_scope}
     run(lambda runtime: reauth_command(runtime, filters, dry_run=dry_run, yes=yes, wait=wait))
 
 
@@ -145,6 +147,7 @@ def reauth(
 def grants_list(
     status: Status = None,
     provider: Provider = None,
+    missing_scope: MissingScope = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -152,7 +155,8 @@ def grants_list(
     from ingress.commands import run
     from ingress.grant_lists import list_grants
 
-    run(lambda runtime: list_grants(runtime, status=status, provider=provider, limit=limit, as_json=as_json))
+    filters = {"status": status, "provider": provider, "missing_scope": missing_scope}
+    run(lambda runtime: list_grants(runtime, filters, limit=limit, as_json=as_json))
 
 
 @grants_app.command("show")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ingress.campaigns import Standing, plan, start, watch
 from ingress.grant_lists import find_grant
@@ -21,7 +22,7 @@ async def reauth(runtime: Runtime, filters: Mapping[str, str | None], *, dry_run
     try:
         wanted = GrantFilter.model_validate(filters)
     except ValidationError as error:
-        fail("; ".join(f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()), code=2)
+        fail("; ".join(map(_refused, error.errors())), code=2)
     planned = await plan(runtime, wanted)
     say(planned.in_words())
     if dry_run or not planned.matching:
@@ -57,3 +58,8 @@ async def _go(runtime: Runtime, wanted: GrantFilter, *, wait: bool) -> None:
     say(standing.in_words())
     if any(standing.ended.get(bad) for bad in (Outcome.FAILED, Outcome.SET_ASIDE)):
         raise typer.Exit(1)
+
+
+def _refused(problem: ErrorDetails) -> str:
+    option = str(problem["loc"][0]).replace("_", "-")
+    return f"--{option}: {problem['msg'].removeprefix('Value error, ')}"

@@ -9,6 +9,8 @@ SAME = {
 }
 """Google's short names of OpenID Connect, and the long ones that it reports."""
 
+SPELT_IN_SEVERAL_WAYS = ("google", "microsoft")
+
 NO_PERMISSION = frozenset({"offline_access"})
 """It asks for a refresh token, and Microsoft does not list it among what was granted."""
 
@@ -21,6 +23,23 @@ def missing(wanted: Iterable[str], granted: Iterable[str], *, provider: str) -> 
     """
     held = {_plain(scope, provider) for scope in granted}
     return tuple(scope for scope in wanted if scope not in NO_PERMISSION and _plain(scope, provider) not in held)
+
+
+def spellings(scope: str, provider: str) -> frozenset[str]:
+    """Return how a provider may spell a scope; in lower case where it `ignores_case`."""
+    plain = _plain(scope, provider)
+    match provider:
+        case "microsoft":
+            return frozenset({plain, GRAPH + plain})
+        case "google":
+            return frozenset({plain, *(short for short, long in SAME.items() if long == plain)})
+        case _:
+            return frozenset({plain})
+
+
+def ignores_case(provider: str) -> bool:
+    """Say whether a provider's scopes mean the same in any case of letters."""
+    return provider == "microsoft"
 
 
 def _plain(scope: str, provider: str) -> str:

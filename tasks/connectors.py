@@ -1,11 +1,11 @@
 """What we know of the application's connectors: read from Nylas with each sync, and asked for from the table."""
 
 import structlog
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import KnownConnector
+from models import Grant, KnownConnector
 from models.inbox import insert_or_ignore
 from nylas_api import KeyRejected, NylasError, Transient
 from tasks.context import Context
@@ -46,6 +46,19 @@ async def read_connectors(ctx: Context) -> None:
         await session.execute(
             delete(KnownConnector).where(col(KnownConnector.application_id) == ctx.application_id, gone)
         )
+
+
+def by_its_own_credential() -> ColumnElement[bool]:
+    """The grants that can be renewed without their users, in SQL.
+
+    A credential that is merely the connector's active one is its OAuth client: by that, a user signs in.
+    """
+    the_connectors = exists().where(
+        col(KnownConnector.application_id) == col(Grant.application_id),
+        col(KnownConnector.provider) == col(Grant.provider),
+        col(KnownConnector.active_credential_id) == col(Grant.credential_id),
+    )
+    return col(Grant.credential_id).is_not(None) & ~the_connectors
 
 
 async def known_connectors(ctx: Context, session: AsyncSession) -> dict[str, KnownConnector]:

@@ -17,6 +17,7 @@ from nylas_api import NylasError
 from tasks.api_key import probe_key
 from tasks.bulk_reauth import GrantFilter, plan_campaign
 from tasks.claiming import Claim, each_alone
+from tasks.connectors import known_connectors
 from tasks.context import Context
 from tasks.holding import let_go
 from tasks.incidents import close_incident, its_grants, tally
@@ -88,7 +89,9 @@ async def _renew_canary(claim: Claim[Incident], canary: Grant) -> None:
     If that goes, all are renewed so, by a campaign; the incident stays open until that has finished.
     """
     ctx = claim.ctx
-    renewed = await renew(ctx, canary)
+    async with ctx.database.reading() as session:
+        connectors = await known_connectors(ctx, session)
+    renewed = await renew(ctx, canary, connectors)
     if not (isinstance(renewed, Look) and renewed.grant_id == canary.id):
         why = f" and can't be renewed: {renewed}" if isinstance(renewed, NylasError) else ""
         await watch_on(claim, f"its canary is still invalid{why}", canary=canary.id, probed_at=ctx.now())

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import CampaignItem, Grant, Outcome
+from models import CampaignItem, Grant, KnownConnector, Outcome
 from models.claims import close
 from models.inbox import receive, told
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
 from nylas_api import BulkGrant, NylasError, Rejected
 from tasks.bulk_reauth import finish_if_done, ring_next
 from tasks.claiming import Claim, claimed, settle_error
+from tasks.connectors import known_connectors
 from tasks.context import Context
 from tasks.looking import Look, seen
 from tasks.recording import Cause, record, suspect
@@ -52,10 +53,11 @@ async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
         async with ctx.database.reading() as session:
             wanted = select(Grant).where(col(Grant.id).in_([item.grant_id for item in claim.rows]))
             grants = {grant.id: grant for grant in await session.scalars(wanted)}
+            connectors = await known_connectors(ctx, session)
         results: asyncio.Queue[tuple[CampaignItem, Result]] = asyncio.Queue()
 
         async def ask(item: CampaignItem) -> None:
-            results.put_nowait((item, await renew(ctx, grants[item.grant_id])))
+            results.put_nowait((item, await renew(ctx, grants[item.grant_id], connectors)))
 
         async with asyncio.TaskGroup() as group:
             group.create_task(_settle_as_they_come(claim, results))
@@ -66,7 +68,7 @@ async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
         await finish_if_done(ctx, campaign_id)
 
 
-async def renew(ctx: Context, grant: Grant) -> Result:
+async def renew(ctx: Context, grant: Grant, connectors: Mapping[str, KnownConnector]) -> Result:
     """Ask Nylas to authenticate the mailbox anew: by its rule of one grant per email that renews this grant.
 
     Source: Nylas "Bulk authentication grants": one POST /v3/connect/custom for each mailbox.
@@ -75,6 +77,9 @@ async def renew(ctx: Context, grant: Grant) -> Result:
         return Skipped("the grant was deleted")
     if not grant.credential_id:
         return Skipped("it has no credential: only its user can sign in again")
+    connector = connectors.get(grant.provider)
+    if connector and grant.credential_id == connector.active_credential_id:
+        return Skipped("its credential is the connector's own OAuth client: only its user can sign in again")
     if not grant.email:
         return Skipped("Nylas told no email address for it")
     settings = BulkGrant(email_address=grant.email, credential_id=grant.credential_id)
