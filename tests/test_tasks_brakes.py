@@ -13,14 +13,15 @@ from lifecycle.brake import Braked, BrakeLimits
 from lifecycle.incidents import Scope, Thresholds
 from models import HeldBy, Notice, NoticeKind, Outcome, Retirement, RetirementItem, RetirementStatus
 from models.columns import new_id
-from models.kinds import GRANT_EXPIRED
+from models.kinds import GRANT_EXPIRED, INCIDENT_PROBE
 from simulator import Running
 from tasks.brakes import BRAKED, done, is_on, put_on, release, room, waiting
 from tasks.context import Context
 from tasks.grant_hints import confirm_expiry
-from tests.conftest import SetClock
+from tests.conftest import Rings, SetClock
 from tests.failing_together import fail, notices, the_incident, unsettled, work_again
 from tests.stories import all_grants, at_nylas, hints, known, moves, stored, the_event
+from worker.sweeper import sweep
 
 NO_INCIDENTS = Thresholds(number=1_000_000, share=1.0)
 
@@ -169,6 +170,16 @@ async def test_notices_that_the_brake_holds_go_on_when_it_is_released_and_no_oth
     holders = {one.grant_id: one.held_by for one in await notices(braked, NoticeKind.EXPIRED)}
     assert holders == {ids[0]: None, ids[1]: HeldBy.CONFIRMATION, ids[2]: HeldBy.CONFIRMATION}
     assert await counted(braked, Braked.NOTICES) == (0, 10, 0)
+
+
+async def test_nobody_is_rung_for_a_brake_which_waits_for_a_human(
+    braked: Context, clock: SetClock, rings: Rings
+) -> None:
+    async with braked.database.writing() as session:
+        await put_on(braked, session, Braked.FLIPS, now=clock())
+    clock.forward(hours=1)
+    await sweep(braked)
+    assert INCIDENT_PROBE not in [kind for kind, _ in rings.heard]
 
 
 async def test_deletions_that_wait_are_due_when_they_are_released(

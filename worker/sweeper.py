@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
-from lifecycle.incidents import OF_GRANTS, Scope
+from lifecycle.incidents import Scope
 from models import Campaign, CampaignItem, CampaignStatus, Event, Incident, Notice, RetirementItem
 from models.claims import Claimable, take_unrung, unrung
 from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, REAUTH_REQUESTED, RETIREMENT_APPROVED, most_ids
@@ -75,9 +75,8 @@ async def _retirements(context: Context) -> int:
 
 
 async def _incidents(context: Context) -> int:
-    """Those that a probe can close; a brake waits for a human, and a silent webhook for a sync."""
-    probed = col(Incident.scope).in_((*OF_GRANTS, Scope.KEY))
-    rows = await _forgotten(context, Incident, probed, most=INCIDENTS_AT_ONCE)
+    """Those that a probe can close; a brake waits for a human."""
+    rows = await _forgotten(context, Incident, col(Incident.scope) != Scope.BRAKE, most=INCIDENTS_AT_ONCE)
     _ring(context, INCIDENT_PROBE, rows)
     return len(rows)
 
