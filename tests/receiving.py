@@ -122,8 +122,10 @@ async def told_at(ctx: Context, product: Product, *kinds: str, url: str = "") ->
 async def reaching(ctx: Context, **how: Any) -> AsyncIterator[Context]:
     """The same worker, that may send to this machine."""
     outbound = Outbound(**{"allow_private": True, "timeout": timedelta(seconds=2)} | how)
-    yield replace(ctx, outbound=outbound)
-    await outbound.close()
+    try:
+        yield replace(ctx, outbound=outbound)
+    finally:
+        await outbound.close()
 
 
 async def work(ctx: Context, rings: Rings, *, rounds: int = 50) -> None:

@@ -1,5 +1,6 @@
 """The way out to the product: each connection goes to an address that was looked at, and nowhere else."""
 
+import os
 import socket
 import ssl
 from collections.abc import Mapping
@@ -112,7 +113,10 @@ class Outbound:
             case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientSSLError():
                 return "no safe connection: its certificate is not trusted, or it speaks no TLS"
             case aiohttp.ClientConnectorError():
-                return f"no connection: {error.os_error.strerror or type(error.os_error).__name__}"
+                number = error.os_error.errno
+                return f"no connection: {os.strerror(number) if number else type(error.os_error).__name__}"
+            case aiohttp.InvalidURL():
+                return "nothing was sent: its URL is not one"
             case _:
                 return f"the connection broke ({type(error).__name__})"
 
