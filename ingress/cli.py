@@ -12,6 +12,7 @@ from ingress.cli_connectors import connectors_app, credentials_app
 from ingress.cli_events import events_app
 from ingress.cli_incidents import brake_app, incidents_app
 from ingress.cli_links import links_app, users_app
+from ingress.cli_notices import endpoints_app, notices_app
 from ingress.cli_options import AsJson, Yes
 from ingress.cli_retirement import retire_app
 from ingress.cli_tokens import tokens_app
@@ -37,6 +38,8 @@ app.add_typer(events_app, name="events")
 app.add_typer(retire_app, name="retire")
 app.add_typer(incidents_app, name="incidents")
 app.add_typer(brake_app, name="brake")
+app.add_typer(endpoints_app, name="endpoints")
+app.add_typer(notices_app, name="notices")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]

@@ -5,13 +5,20 @@ from datetime import timedelta
 from lifecycle import Policy
 from lifecycle.brake import BrakeLimits
 from lifecycle.incidents import Thresholds
+from lifecycle.reminding import QuietHours
 from lifecycle.retirement import RetirementPolicy, named
 from worker.settings import Settings
+from worker.values import quiet_hours
 
 
 def policy_of(settings: Settings) -> Policy:
     """Read what the settings want of the rules."""
+    quiet = quiet_hours(settings.quiet_hours)
     return Policy(
+        grace=timedelta(seconds=settings.grace_seconds),
+        reminder_days=settings.reminder_days,
+        quiet=QuietHours(*quiet) if quiet else None,
+        zone=settings.time_zone,
         link_lifetime=timedelta(hours=settings.link_hours),
         thresholds=Thresholds(
             number=settings.incident_grants,
