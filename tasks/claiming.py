@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 Row = TypeVar("Row", bound=Claimable)
 
+QUICK = 10  # rows that are settled before those of others who have more
+
 
 @dataclass(frozen=True, slots=True)
 class Claim(Generic[Row]):
@@ -35,7 +37,8 @@ class Claim(Generic[Row]):
         They come locked and freshly read. A worker that was paused past its lease gets none.
         """
         wanted = self.rows if rows is None else rows
-        async with self.ctx.database.writing() as session:
+        quick = len(wanted) <= QUICK
+        async with self.ctx.turns.turn(quick=quick), self.ctx.database.writing() as session:
             yield session, await still_ours(session, self.model, self.token, [row.id for row in wanted])
 
 
@@ -45,7 +48,7 @@ async def claimed(ctx: Context, model: type[Row], ids: Sequence[UUID]) -> AsyncI
 
     If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
     """
-    async with ctx.database.writing() as session:
+    async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
         token, rows = await claim(session, model, ids, now=ctx.now(), lease=ctx.lease)
     held = Claim(ctx, model, token, rows)
     if not rows:
@@ -69,7 +72,7 @@ async def _keep_renewing(held: Claim[Row]) -> None:
     while True:
         await asyncio.sleep(ctx.lease.total_seconds() / 3)
         try:
-            async with ctx.database.writing() as session:
+            async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
                 ids = [row.id for row in held.rows]
                 await renew(session, held.model, held.token, ids, now=ctx.now(), lease=ctx.lease)
         except (

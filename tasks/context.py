@@ -13,9 +13,11 @@ from nylas_api import KeyRejected, NylasClient, NylasError, Transient
 from tasks.clock import Clock
 from tasks.notices.outbound import Outbound
 from tasks.observing import Observer, Seen
+from tasks.turns import Turns
 
 LEASE = timedelta(seconds=15)
 BULK_CHUNKS_AT_ONCE = 4
+WRITERS_AT_ONCE = 4
 OUR_KEY_IS_REFUSED = timedelta(minutes=1)
 
 
@@ -39,6 +41,12 @@ class Context:
     public_url: str = "http://localhost:8000"
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
     observer: Observer = field(default_factory=Observer)
+    turns: Turns = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let as many write at once as the database is good for."""
+        object.__setattr__(self, "turns", Turns(1 if self.database.is_sqlite else WRITERS_AT_ONCE))
+
     outbound: Outbound = field(default_factory=Outbound)
 
     async def look_at_many(self, grant_ids: Iterable[str]) -> dict[str, Seen]:
