@@ -37,7 +37,7 @@ from tests.life import TASKS
 from tests.stories import at_nylas, fails, hints, known, recovers
 
 T = TypeVar("T")
-LIVES, EXAMPLES = 5, int(os.environ.get("EVERGRANT_TEST_LIFE_EXAMPLES", "20"))
+LIVES, EXAMPLES = 5, int(os.environ.get("EVERGRANT_TEST_LIFE_EXAMPLES", "15"))
 ALL = "/v3/grants*"
 FAULTS: Sequence[dict[str, Any]] = (
     {"status": 503},
@@ -245,9 +245,9 @@ class Lives(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end nothing fails any more, and each grant is as it is at Nylas."""
         self.nylas_recovers()
-        for _ in range(3):
+        self.run(sync(self.ctx))
+        for _ in range(2):
             self.world.clock.forward(hours=2)
-            self.run(sync(self.ctx))
             self.run(self._work())
         self.run(self._check())
         self.run(self._settled(self.ctx.now()))
