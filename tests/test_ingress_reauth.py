@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from lifecycle import GrantStatus
@@ -46,6 +46,13 @@ async def linked(ctx: Context, grant_id: str) -> str:
         _, url = await links.mint(ctx, session, grant, created_by="cli", now=ctx.now())
     assert url.startswith(f"{WEB}/reauth/")
     return urlsplit(url).path
+
+
+async def connector_is(ctx: Context, **told: object) -> None:
+    """What we know of Google's connector, instead of what a sync has found."""
+    async with ctx.database.writing() as session:
+        await session.execute(delete(KnownConnector))
+        session.add(KnownConnector(application_id=ctx.application_id, provider="google", seen_at=ctx.now(), **told))
 
 
 async def opens(browser: httpx.AsyncClient, link: str) -> dict[str, str]:
@@ -95,9 +102,7 @@ async def test_nylas_is_asked_for_the_account_and_the_scopes_that_are_wanted(
     browser: httpx.AsyncClient, sim: Running, database: Database, ctx: Context, clock: SetClock
 ) -> None:
     grant_id, link = await expired(ctx, sim, clock)
-    connector = KnownConnector(application_id=ctx.application_id, provider="google", scope=["b", "a"], seen_at=clock())
-    async with database.writing() as session:
-        await session.merge(connector)
+    await connector_is(ctx, scope=["b", "a"])
 
     asked = await opens(browser, link)
 
@@ -128,15 +133,7 @@ async def test_the_grants_own_oauth_client_is_asked_for_and_no_other_credential(
     grant_id, link = await expired(ctx, sim, clock)
     async with database.writing() as session:
         await session.execute(update(Grant).values(credential_id="mine"))
-        found = await session.scalars(select(KnownConnector).where(col(KnownConnector.provider) == "google"))
-        for old in found:
-            await session.delete(old)
-        await session.flush()
-        session.add(
-            KnownConnector(
-                application_id=ctx.application_id, provider="google", active_credential_id=active, seen_at=clock()
-            )
-        )
+    await connector_is(ctx, active_credential_id=active)
     if in_bulk:
         campaign_id, _ = await asked_for(ctx)
         done = CampaignItem(campaign_id=campaign_id, grant_id=grant_id, due_at=clock(), settled_at=clock())

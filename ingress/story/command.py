@@ -2,7 +2,7 @@
 
 from rich.markup import escape
 
-from ingress.grant_lists import find_grant, reauth_link
+from ingress.grant_lists import find_grant
 from ingress.story.line import moment
 from ingress.story.whole import story
 from ingress.terminal import out, put_json
@@ -27,8 +27,7 @@ async def why(runtime: Runtime, name: str, *, as_json: bool) -> None:
         asked = f"  [dim]Nylas request {escape(line.request_id)}[/]" if line.request_id else ""
         out.print(f"[dim]{moment(line.at)}[/]  {escape(line.what)}{asked}", soft_wrap=True)
     if grant.status is GrantStatus.EXPIRED:
-        link = escape(reauth_link(runtime.settings, grant))
-        out.print(f"\nIts user can sign in again here: {link}", soft_wrap=True)
+        out.print(f"\nA link for its user: evergrant grants link {escape(grant.id)}", soft_wrap=True)
 
 
 def _clock(grant: Grant) -> str:
