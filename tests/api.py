@@ -40,6 +40,7 @@ class Api:
         """Call it; return the JSON of an answer that must have this status."""
         answer = await self.http.request(method, PATH + path, headers=bearer(by) if by else {}, **more)
         assert answer.status_code == status, answer.text
+        assert answer.headers["cache-control"] == "no-store"
         if status >= 400:
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.json()["status"] == status

@@ -230,11 +230,12 @@ async def test_campaigns_and_retirements_are_told(ctx: Context, grant: Grant) ->
     ends = {"due_at": now, "settled_at": now, "grant_id": "g1", "request_id": "req-3"}
     await stored(
         ctx,
+        event(ctx, "reauth.bulk_requested", source="incident", key=f"campaign:{campaign.id}", grant_id=None),
         CampaignItem(id=new_id(), campaign_id=campaign.id, outcome=Outcome.SKIPPED, reason="no credential", **ends),
         RetirementItem(id=new_id(), retirement_id=plan.id, outcome=Outcome.DONE, sent_at=now - HOUR / 4, **ends),
     )
     assert await whats(ctx, grant) == [
-        f"an admin: re-authentication in campaign {campaign.id} was asked for",
+        f"Evergrant: re-authentication in campaign {campaign.id} was asked for",
         f"an admin: retirement plan {plan.id} proposes to delete it at Nylas",
         f"ada: retirement plan {plan.id} was approved",
         "Evergrant: its deletion was sent to Nylas",

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,7 +33,10 @@ OF_A_PATH = {404: "There is none of this id.", 409: "It can't be done as things 
 
 
 class Bounds:
-    """ASGI middleware that ends each call in time, whatever it waits for, and reads no more of it than is allowed."""
+    """ASGI middleware that ends each call in time, whatever it waits for, and reads no more of it than is allowed.
+
+    No answer is to be kept by anything on the way: it holds addresses of users, or links.
+    """
 
     def __init__(self, app: ASGIApp, *, seconds: float, most_bytes: int) -> None:
         """Stand before `app`."""
@@ -53,6 +57,8 @@ class Bounds:
         async def noting(message: Message) -> None:
             nonlocal begun
             begun = True
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Cache-Control"] = "no-store"
             await send(message)
 
         try:

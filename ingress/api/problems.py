@@ -66,7 +66,7 @@ def answer(
         told.model_dump(exclude_none=True),
         status_code=status,
         media_type=MEDIA_TYPE,
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers=headers,
     )
 
 

@@ -6,8 +6,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from ingress.story.events import ACTORS
 from ingress.story.line import Line, What, because
-from models import Campaign, CampaignItem, Grant, Outcome, Retirement, RetirementItem, RetirementStatus
+from models import Campaign, CampaignItem, Event, Grant, Outcome, Retirement, RetirementItem, RetirementStatus
 
 ADMIN = "an admin"
 
@@ -19,12 +20,20 @@ async def campaigns(session: AsyncSession, grant: Grant) -> list[Line]:
         .join(Campaign, col(CampaignItem.campaign_id) == col(Campaign.id))
         .where(col(CampaignItem.grant_id) == grant.id)
     )
-    return [line for item, campaign in await session.execute(wanted) for line in _item(item, campaign)]
+    found = (await session.execute(wanted)).all()
+    keys = [f"campaign:{campaign.id}" for _, campaign in found]
+    asked = select(col(Event.key), col(Event.source)).where(col(Event.key).in_(keys))
+    actors = {key: ACTORS.get(source, source) for key, source in await session.execute(asked)}
+    return [
+        line
+        for key, (item, campaign) in zip(keys, found, strict=True)
+        for line in _item(item, campaign, actors.get(key, ADMIN))
+    ]
 
 
-def _item(item: CampaignItem, campaign: Campaign) -> Iterator[Line]:
+def _item(item: CampaignItem, campaign: Campaign, actor: str) -> Iterator[Line]:
     name = f"re-authentication in campaign {campaign.id}"
-    yield Line(campaign.created_at, What.CAMPAIGN, ADMIN, f"{name} was asked for", str(item.id))
+    yield Line(campaign.created_at, What.CAMPAIGN, actor, f"{name} was asked for", str(item.id))
     if item.settled_at and item.outcome:
         what = f"{name}: {item.outcome.value}" + (f" ({item.reason})" if item.reason else "")
         yield Line(item.settled_at, What.CAMPAIGN, "Evergrant", what, str(item.id), request_id=item.request_id)

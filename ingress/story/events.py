@@ -30,6 +30,8 @@ ACTORS = {
     "schedule": "the schedule",
     "evergrant": "Evergrant",
     "reauth": "Evergrant",
+    "incident": "Evergrant",
+    "sync": "Evergrant",
 }
 # What was done when its row was written: the reason says it all.
 NOTED = {GRANT_EDITED: What.EDIT, GRANT_RELEASED: What.QUARANTINE, GRANT_IDENTITY_CHANGED: What.LOOK}
@@ -51,7 +53,8 @@ async def lines(session: AsyncSession, grant: Grant, told: set[UUID | None]) -> 
 
 def _of(event: Event, *, came_of_it: bool) -> Iterator[Line]:
     actor = ACTORS.get(event.source, event.source)
-    kind = (NOTED | {GRANT_REPORTED: What.REPORT}).get(event.kind, What.EVENT)
+    kinds = NOTED | {GRANT_REPORTED: What.REPORT, GRANT_RECHECK: What.LOOK}
+    kind = kinds.get(event.kind, What.EVENT)
     yield Line(event.received_at, kind, actor, _told(event, actor), str(event.id))
     if not came_of_it or event.kind in NOTED:
         return
