@@ -4,10 +4,14 @@ from enum import StrEnum
 
 
 class Queue(StrEnum):
-    """Where a doorbell rings: work that somebody waits for, and work in bulk."""
+    """Where a doorbell rings: work that somebody waits for, work in bulk, and what is told of both.
+
+    A worker takes from each in turn, so that a flood of events doesn't keep what is known already from being told.
+    """
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
+    NOTICES = "notices"
 
 
 # The kind of an event is the name of its task. The grant.* ones are Nylas' trigger types.
@@ -55,8 +59,8 @@ QUEUES: dict[str, Queue] = {
     GRANT_RECHECK: Queue.INTERACTIVE,
     GRANT_REPORTED: Queue.INTERACTIVE,
     REAUTH_BULK_REQUESTED: Queue.INTERACTIVE,
-    NOTICE_DUE: Queue.INTERACTIVE,
-    DELIVERY_DUE: Queue.INTERACTIVE,
+    NOTICE_DUE: Queue.NOTICES,
+    DELIVERY_DUE: Queue.NOTICES,
     SYNC_REQUESTED: Queue.BULK,
     WEBHOOKS_DOUBTED: Queue.BULK,
     REAUTH_REQUESTED: Queue.BULK,
@@ -66,7 +70,7 @@ QUEUES: dict[str, Queue] = {
 EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED, RETIREMENT_APPROVED, NOTICE_DUE, DELIVERY_DUE, INCIDENT_PROBE}
 FROM_NYLAS = frozenset({GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED})
 
-MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100}
+MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100, Queue.NOTICES: 200}
 
 
 def most_ids(kind: str) -> int:
