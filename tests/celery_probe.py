@@ -74,8 +74,7 @@ def main(url: str, options: str) -> int:
         pool="worker.pool:TaskPool", concurrency=concurrency, without_mingle=True, without_gossip=True, loglevel="INFO"
     )
     worker.start()
-    LOOP.settle()  # not by the signal worker_shutdown: a cold shutdown does not send it
-    LOOP.stop()
+    LOOP.stop()  # not by the signal worker_shutdown: a cold shutdown does not send it
     return int(worker.exitcode or 0)
 
 

@@ -39,9 +39,9 @@ def pid_in(file: Path) -> int:
     return int(file.read_text())
 
 
-def shell(script: str, **more: object) -> Child:
+def shell(script: str, *, log: Path | None = None, end_by: signal.Signals = signal.SIGTERM) -> Child:
     """A child that runs a shell script."""
-    return Child("shell", ["sh", "-c", script], **more)  # type: ignore[arg-type]
+    return Child("shell", ["sh", "-c", script], log=log, end_by=end_by)
 
 
 HOLDER = """

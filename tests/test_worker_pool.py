@@ -155,7 +155,7 @@ def test_a_cold_shutdown_is_quick_and_loses_no_message(app: "Celery[Any]", start
     assert seconds < 30, "it did not wait for what it cancelled"
     assert worker.waiting + worker.unacked == 16, worker.log.read_text()
     assert worker.told(story, "done") == 0
-    assert worker.told(story, "ended") == 16, "each finally block ran to its end"
+    assert worker.told(story, "ended") == 16, f"not each finally block ran to its end:\n{worker.log.read_text()}"
 
 
 def test_what_a_cold_shutdown_gave_back_is_done_by_the_next_worker(app: "Celery[Any]", start: Started) -> None:
