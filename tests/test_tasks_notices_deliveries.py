@@ -14,7 +14,7 @@ from simulator import Running
 from tasks.context import Context
 from tasks.notices.endpoints import remove
 from tasks.notices.secrets import new_secret
-from tasks.notices.sending import attempt
+from tasks.notices.sending import Matter, attempt
 from tests.conftest import Rings, SetClock, another_worker
 from tests.receiving import (
     TASKS,
@@ -265,7 +265,7 @@ async def test_a_worker_that_dies_between_sending_and_marking_sends_twice_with_o
         [row] = await deliveries(reach)
         async with doomed.database.writing() as session:
             await claim(session, Delivery, [row.id], now=clock(), lease=doomed.lease)
-        assert (await attempt(doomed, row, endpoint)).status == 200
+        assert (await attempt(doomed, Matter(row, notice, None), endpoint)).status == 200
 
     clock.forward(seconds=10)
     await work(reach, rings)

@@ -13,14 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle.patience import PATIENCE, pause
-from models import Delivery, Endpoint, Outcome
+from models import Delivery, Endpoint, Grant, Notice, Outcome
 from models.claims import close, postpone
 from models.kinds import DELIVERY_DUE
 from tasks.claiming import Claim, claimed
 from tasks.context import Context
 from tasks.notices.endpoints import give_up, remove
 from tasks.notices.ringing import first_in_line, ring_deliveries
-from tasks.notices.sending import Attempt, End, attempt
+from tasks.notices.sending import Attempt, End, Matter, attempt
 
 log = structlog.get_logger()
 
@@ -82,14 +82,14 @@ async def _cancel(claim: Claim[Delivery]) -> None:
 async def _send_all(claim: Claim[Delivery], endpoint: Endpoint) -> None:
     """Send side by side, a few at once, and stop where the endpoint shows that it is in trouble."""
     ctx = claim.ctx
-    first = await _first_in_line(ctx, claim.rows)
+    matters = await _read(ctx, claim.rows)
     results: asyncio.Queue[tuple[Delivery, Attempt]] = asyncio.Queue()
     gate, trouble = asyncio.Semaphore(AT_ONCE), asyncio.Event()
 
     async def one(row: Delivery) -> None:
         async with gate:
-            held_back = trouble.is_set() or row.id not in first
-            result = UNTRIED if held_back else await attempt(ctx, row, endpoint)
+            held_back = trouble.is_set() or row.id not in matters
+            result = UNTRIED if held_back else await attempt(ctx, matters[row.id], endpoint)
             if result.end in (End.TROUBLE, End.GONE):
                 trouble.set()
         results.put_nowait((row, result))
@@ -101,10 +101,18 @@ async def _send_all(claim: Claim[Delivery], endpoint: Endpoint) -> None:
     await _see_to(ctx, endpoint, settling.result())
 
 
-async def _first_in_line(ctx: Context, rows: Sequence[Delivery]) -> set[UUID]:
-    wanted = select(col(Delivery.id)).where(col(Delivery.id).in_([row.id for row in rows]), first_in_line())
+async def _read(ctx: Context, rows: Sequence[Delivery]) -> Mapping[UUID, Matter]:
+    """Read at once what the deliveries are about, of those that no earlier one goes before."""
+    wanted = (
+        select(Delivery, Notice, Grant)
+        .join(Notice, col(Delivery.notice_id) == col(Notice.id))
+        .join(Grant, col(Notice.grant_id) == col(Grant.id), isouter=True)
+        .where(col(Delivery.id).in_([row.id for row in rows]), first_in_line())
+    )
     async with ctx.database.reading() as session:
-        return set((await session.scalars(wanted)).all())
+        return {
+            delivery.id: Matter(delivery, notice, grant) for delivery, notice, grant in await session.execute(wanted)
+        }
 
 
 async def _settle_as_they_come(

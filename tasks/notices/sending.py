@@ -50,11 +50,23 @@ class Attempt:
     retry_after: timedelta | None = None
 
 
-async def attempt(ctx: Context, delivery: Delivery, endpoint: Endpoint) -> Attempt:
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """A delivery with what it is about, as it stood when the delivery was claimed."""
+
+    delivery: Delivery
+    notice: Notice
+    grant: Grant | None
+
+
+async def attempt(ctx: Context, matter: Matter, endpoint: Endpoint) -> Attempt:
     """Send a notice once."""
-    notice, grant, pointless = await _fresh(ctx, delivery)
-    if pointless:
-        return Attempt(End.POINTLESS, pointless)
+    notice, grant = matter.notice, matter.grant
+    if notice.kind is NoticeKind.REAUTH_REQUIRED and grant:
+        if no_longer_true(notice, grant):
+            return Attempt(End.POINTLESS, f"the grant is {grant.status.value}, since before this could be delivered")
+        if ran_out(notice, now=ctx.now()):
+            notice = await _with_fresh_link(ctx, notice, grant)
     if endpoint.url.startswith(MAIL):
         return await _mail(ctx, notice, endpoint, grant)
     try:
@@ -77,23 +89,14 @@ async def attempt(ctx: Context, delivery: Delivery, endpoint: Endpoint) -> Attem
     return Attempt(end, said, answer.status, answer.retry_after)
 
 
-async def _fresh(ctx: Context, delivery: Delivery) -> tuple[Notice, Grant | None, str | None]:
-    """Read the notice, and look whether it can still go: a link that ran out on the way is replaced."""
-    now = ctx.now()
-    async with ctx.database.reading() as session:
-        notice = await session.get_one(Notice, delivery.notice_id)
-        grant = await session.get(Grant, notice.grant_id) if notice.grant_id else None
-    if notice.kind is not NoticeKind.REAUTH_REQUIRED or grant is None:
-        return notice, grant, None
-    if no_longer_true(notice, grant):
-        return notice, grant, f"the grant is {grant.status.value}, since before this could be delivered"
-    if ran_out(notice, now=now):
-        async with ctx.database.writing() as session:
-            grant = (await lock_grants(session, [grant.id]))[grant.id]
-            notice = await session.get_one(Notice, delivery.notice_id, with_for_update=True)
-            if not no_longer_true(notice, grant):
-                await put_link(ctx, session, notice, grant, now=now)
-    return notice, grant, None
+async def _with_fresh_link(ctx: Context, notice: Notice, grant: Grant) -> Notice:
+    """Replace the link in a notice that ran out on the way."""
+    async with ctx.database.writing() as session:
+        locked = (await lock_grants(session, [grant.id]))[grant.id]
+        fresh = await session.get_one(Notice, notice.id, with_for_update=True)
+        if not no_longer_true(fresh, locked) and ran_out(fresh, now=ctx.now()):
+            await put_link(ctx, session, fresh, locked, now=ctx.now())
+    return fresh
 
 
 async def _mail(ctx: Context, notice: Notice, endpoint: Endpoint, grant: Grant | None) -> Attempt:
