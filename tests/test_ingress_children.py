@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -166,14 +167,11 @@ def test_a_valkey_that_can_t_start_says_why(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder that PostgreSQL's user can reach too."""
-    closed = [folder for folder in (tmp_path, *tmp_path.parents) if not folder.stat().st_mode & 0o001]
-    for folder in closed:
-        folder.chmod(folder.stat().st_mode | 0o011)
-    yield tmp_path / "postgres"
-    for folder in closed[1:]:
-        folder.chmod(folder.stat().st_mode & ~0o011)
+def open_folder() -> Iterator[Path]:
+    """A folder that PostgreSQL's user can reach too; those of pytest are closed to others."""
+    with tempfile.TemporaryDirectory(prefix="evergrant-postgres-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder) / "postgres"
 
 
 async def test_a_postgresql_answers_once_it_is_started_and_keeps_its_cluster(open_folder: Path) -> None:
