@@ -47,7 +47,12 @@ FAULTS: Sequence[dict[str, Any]] = (
     {"mode": "drop"},
 )
 HINTS = {"valid": GRANT_UPDATED, "invalid": GRANT_EXPIRED, "gone": GRANT_DELETED}
+KINDS = (GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED, GRANT_REPORTED)
 POLICY = Policy(thresholds=Thresholds(number=10**6, share=2.0), limits=BrakeLimits(0, 0, 0))
+
+
+works = st.sampled_from(["on all", "on hints", "on all", "on hints", "not at all"])
+seconds = st.sampled_from([1, 60, 125, 60, 125, 900, 4_000, 90_000, 300_000])
 
 
 class World:
@@ -121,59 +126,66 @@ class Lives(RuleBasedStateMachine):
         return self.world.runner.run(work)
 
     @rule(
-        which=st.sets(st.integers(0, LIVES - 1), min_size=1),
-        truth=st.sampled_from(["invalid", "valid", "invalid", "valid", "gone"]),
-        times_told=st.integers(0, 2),
-        works=st.booleans(),
+        seconds=seconds,
+        truths=st.lists(st.sampled_from(["same", "invalid", "valid", "other", "gone"]), min_size=LIVES, max_size=LIVES),
+        times_told=st.sampled_from([1, 1, 2, 0]),
+        works=works,
     )
-    def it_changes_at_nylas(self, which: set[int], truth: str, times_told: int, works: bool) -> None:
-        """Word of it may be lost, or come twice."""
-        changed = [self.grants[n] for n in which if self.truth[self.grants[n]] not in ("gone", truth)]
-        for grant_id in changed:
-            self.truth[grant_id] = truth
-            theirs, books = at_nylas(self.world.sim, grant_id), self.world.sim.state.books
-            match truth:
-                case "valid":
-                    books.touch(theirs)
-                case "invalid":
-                    theirs.grant_status = "invalid"
-                case _:
-                    books.delete(theirs)
-        self.run(hints(self.ctx, HINTS[truth], *changed * times_told))
-        if works:
-            self.the_worker_works()
+    def they_change_at_nylas(self, seconds: int, truths: list[str], times_told: int, works: str) -> None:
+        """Word of it may be lost, or come twice, also where nothing is new."""
+        self.world.clock.forward(seconds=seconds)
+        for grant_id, truth in zip(self.grants, truths, strict=True):
+            before = self.truth[grant_id]
+            truth = {"other": "invalid" if before == "valid" else "valid", "same": before}.get(truth, truth)
+            if before not in ("gone", truth):
+                self._changes(grant_id, truth)
+        for truth, kind in HINTS.items():
+            so_now = [grant_id for grant_id in self.grants if self.truth[grant_id] == truth]
+            self.run(hints(self.ctx, kind, *so_now * times_told))
+        self.the_worker_works(works)
 
-    @rule(
-        which=st.integers(0, LIVES - 1),
-        kind=st.sampled_from([GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED, GRANT_REPORTED]),
-        minutes_old=st.integers(0, 90),
-    )
-    def a_hint_is_late_or_wrong(self, which: int, kind: str, minutes_old: int) -> None:
-        self.run(hints(self.ctx, kind, self.grants[which], occurred_ago=timedelta(minutes=minutes_old)))
+    def _changes(self, grant_id: str, truth: str) -> None:
+        self.truth[grant_id] = truth
+        theirs, books = at_nylas(self.world.sim, grant_id), self.world.sim.state.books
+        match truth:
+            case "valid":
+                books.touch(theirs)
+            case "invalid":
+                theirs.grant_status = "invalid"
+            case _:
+                books.delete(theirs)
 
-    @rule(fault=st.sampled_from(FAULTS))
-    def nylas_fails(self, fault: dict[str, Any]) -> None:
+    @rule(seconds=seconds, kind=st.sampled_from(KINDS), minutes_old=st.integers(0, 90), works=works)
+    def hints_are_late_or_wrong(self, seconds: int, kind: str, minutes_old: int, works: str) -> None:
+        """About all of them: a look is had at each."""
+        self.world.clock.forward(seconds=seconds)
+        self.run(hints(self.ctx, kind, *self.grants, occurred_ago=timedelta(minutes=minutes_old)))
+        self.the_worker_works(works)
+
+    @rule(seconds=seconds, works=works)
+    def time_passes(self, seconds: int, works: str) -> None:
+        self.world.clock.forward(seconds=seconds)
+        self.the_worker_works(works)
+
+    @rule(fault=st.sampled_from(FAULTS), seconds=seconds)
+    def nylas_fails_for_a_while(self, fault: dict[str, Any], seconds: int) -> None:
         self.run(fails(self.world.sim, ALL, **fault))
         self.the_worker_works()
-
-    @rule()
-    def nylas_recovers(self) -> None:
-        self.run(recovers(self.world.sim))
-        self.the_worker_works()
-
-    @rule(seconds=st.sampled_from([3, 60, 121, 130, 900, 4_000, 90_000, 300_000]))
-    def time_passes(self, seconds: int) -> None:
         self.world.clock.forward(seconds=seconds)
-        self.the_worker_works()
+        self.the_worker_works("on hints")
+        self.run(recovers(self.world.sim))
 
-    @rule()
-    def a_worker_dies_with_all_that_is_due_in_hand(self) -> None:
+    @rule(works=works)
+    def a_worker_dies_with_all_that_is_due_in_hand(self, works: str) -> None:
         self.run(self._claim_all())
+        self.the_worker_works(works)
+        self.world.clock.forward(seconds=self.ctx.lease.total_seconds() + 1)
 
-    @rule()
-    def the_worker_works(self) -> None:
-        self.run(self._work())
-        self.run(self._check())
+    def the_worker_works(self, works: str = "on all") -> None:
+        """It may be slow to tell, or to do anything."""
+        if works != "not at all":
+            self.run(self._work(tells=works == "on all"))
+            self.run(self._check())
 
     async def _claim_all(self) -> None:
         for model in (Event, Notice):
@@ -181,7 +193,7 @@ class Lives(RuleBasedStateMachine):
                 due = (await session.scalars(select(col(model.id)).where(open_at(model, self.ctx.now())))).all()
                 await claim(session, model, due, now=self.ctx.now(), lease=self.ctx.lease)
 
-    async def _work(self) -> None:
+    async def _work(self, *, tells: bool = True) -> None:
         """Do what is due, as it is found in the rows: what the tasks rang for themselves was lost on its way."""
         for _ in range(8):
             async with self.ctx.database.reading() as session:
@@ -191,9 +203,9 @@ class Lives(RuleBasedStateMachine):
             self.world.rings.heard.clear()
             for kind in sorted({event.kind for event in events}):
                 await TASKS[kind](self.ctx, [event.id for event in events if event.kind == kind])
-            if notices:
+            if notices and tells:
                 await TASKS[NOTICE_DUE](self.ctx, notices)
-            if not events and not notices:
+            if not events and not (notices and tells):
                 return
 
     async def _check(self) -> None:
@@ -244,7 +256,8 @@ class Lives(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end nothing fails any more, and each grant is as it is at Nylas."""
-        self.nylas_recovers()
+        self.the_worker_works()
+        self.world.clock.forward(seconds=1)  # what was looked at in the same instant would not count as missing
         self.run(sync(self.ctx))
         for _ in range(2):
             self.world.clock.forward(hours=2)

@@ -195,7 +195,7 @@ async def test_a_plan_cancelled_while_its_grant_is_looked_at_does_not_delete_it(
     await fails(sim, ONE_GRANT, method="GET", mode="answer", status=200, delay_ms=150, count=1,
                 body={"data": at_nylas(sim, grant_id).view()})  # fmt: skip
     working = asyncio.create_task(run_out(ctx, rings))
-    await until(lambda: sim.state.calls.total > 0)
+    await until(lambda: sim.state.calls.by_grant[grant_id].total() > 0)
 
     assert await cancel(ctx, plan.id) == 1
     await working

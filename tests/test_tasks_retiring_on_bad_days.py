@@ -1,10 +1,11 @@
 """Retirement while answers are lost, workers die or sleep, and the brake is on."""
 
 import asyncio
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -124,10 +125,25 @@ async def test_a_worker_that_slept_between_its_look_and_the_deletion_looks_again
     [grant_id] = await dead(ctx, sim, clock)
     plan = await approved(ctx)
 
-    ctx = retiring(replace(ctx, now=Sleeper(clock, sim, grant_id)))
-    await run_out(ctx, rings)
-    await retire.run(ctx, [item.id for item in await the_items(ctx, plan)])
+    intended, began = list[str](), clock()
 
+    def see(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
+        intended.extend([statement] * ("UPDATE retirement_item SET sent_at" in statement))
+
+    def slept() -> datetime:
+        """An hour passes as soon as the intent is written, and the user comes back in it."""
+        if intended:
+            intended.clear()
+            clock.forward(hours=1)
+            sim.state.books.touch(at_nylas(sim, grant_id))
+        return clock()
+
+    engine = ctx.database.engine.sync_engine
+    sqlalchemy_event.listen(engine, "before_cursor_execute", see)
+    await run_out(retiring(replace(ctx, now=slept)), rings)
+    sqlalchemy_event.remove(engine, "before_cursor_execute", see)
+
+    assert clock() - began == timedelta(hours=1)
     assert await ends(ctx, plan) == [(Outcome.SKIPPED, "it works again")]
     assert (list(sim.state.books.by_id), deletions(sim)) == ([grant_id], 0)
 
@@ -170,21 +186,3 @@ async def test_two_workers_at_once_delete_no_more_than_the_brake_allows(
     await asyncio.gather(retire.run(ctx, ids[:4]), retire.run(another_worker(ctx), ids[4:]))
 
     assert (len(sim.state.books.by_id), deletions(sim)) == (5, 3)
-
-
-@dataclass
-class Sleeper:
-    """A clock that leaps an hour ahead once the grant was looked at and the intent written."""
-
-    clock: SetClock
-    sim: Running
-    grant_id: str
-    reads_after_the_look: int = 0
-
-    def __call__(self) -> datetime:
-        if self.sim.state.calls.total == 1:
-            self.reads_after_the_look += 1
-            if self.reads_after_the_look == 2:
-                self.clock.forward(hours=1)
-                self.sim.state.books.touch(at_nylas(self.sim, self.grant_id))
-        return self.clock()
