@@ -16,7 +16,7 @@ from models import Grant, Outcome, Retirement, RetirementItem, RetirementStatus
 from models.claims import close, postpone
 from models.kinds import RETIREMENT_APPROVED
 from nylas_api import GrantNotFound, NylasError
-from tasks.brakes import put_on, room
+from tasks.brakes import BRAKED, put_on, room
 from tasks.claiming import Claim, each_alone, settle_error
 from tasks.context import Context
 from tasks.incidents import open_incidents
@@ -73,7 +73,7 @@ async def _intend(claim: Claim[RetirementItem], look: Look) -> bool:
                 close(row, outcome, now=now, reason=reason, request_id=look.request_id)
             elif row.sent_at is None and not await _there_is_room(ctx, session, now=now):
                 await put_on(ctx, session, Braked.DELETIONS, now=now)
-                postpone(row, until=now + BRAKED_FOR, reason="the brake is on: enough was deleted for an hour")
+                postpone(row, until=now + BRAKED_FOR, reason=f"{BRAKED}: enough was deleted for an hour")
             else:
                 row.sent_at = now
                 return True
