@@ -1,6 +1,5 @@
 """Days that pass at the simulator within a moment: the clock, ids from a seed, webhooks that fail for long."""
 
-from collections.abc import AsyncIterator
 from uuid import UUID
 
 import httpx
@@ -9,26 +8,10 @@ import pytest
 from simulator import Running, start
 from simulator.health import Health
 from simulator.triggers import CODES
-from tests.listening import Product, at, delivered, listening
+from tests.listening import Product, at, delivered
+from tests.simulated import http, product, sim
 
-
-@pytest.fixture
-async def product() -> AsyncIterator[Product]:
-    async with listening() as product:
-        yield product
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Running]:
-    running = await start(retry_waits=(0.02, 0.04))
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with at(sim.url) as client:
-        yield client
+__all__ = ["http", "product", "sim"]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -14,8 +13,11 @@ from simulator.control.routes import CONTROL
 from simulator.limiter import Limits
 from tests.commands import leaf
 from tests.conftest import API_KEY, CLIENT_ID
-from tests.listening import at, listening
+from tests.listening import listening
+from tests.simulated import http
 from tests.test_compose import ROOT, blocks, rows
+
+__all__ = ["http"]
 
 PAGE = (ROOT / "docs" / "simulator.md").read_text()
 TABLE = {path.strip("`"): (body.strip("`"), does, says) for path, body, does, says in rows(PAGE, "Bend it: `/_sim`")}
@@ -24,13 +26,6 @@ ROUTES = {f"{method} {path}" for method, path, _ in CONTROL}
 SIGN_IN = {"client_id": CLIENT_ID, "redirect_uri": "https://app.example.com/back", "response_type": "code"}
 HERE = "http://127.0.0.1:8090"
 PRODUCT = "http://127.0.0.1:8000/webhooks/nylas"
-
-
-@pytest.fixture
-async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller of the simulator with nothing of ours between."""
-    async with at(sim.url) as client:
-        yield client
 
 
 async def ask(http: httpx.AsyncClient, route: str, body: object = None, ref: str = "") -> httpx.Response:

@@ -6,27 +6,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from simulator import Running, start
+from tests.simulated import http, sim
+
+__all__ = ["http", "sim"]
 
 ROOM = {"provider": "virtual-calendar", "settings": {"email": "room"}}
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Running]:
-    running = await start()
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=sim.url, headers={"Authorization": "Bearer key"}) as client:
-        yield client
 
 
 async def fail(http: httpx.AsyncClient, path: str, **how: object) -> None:

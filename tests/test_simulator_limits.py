@@ -1,27 +1,14 @@
 """Nylas' own limits at the simulator: calls in any sliding second, detections in a minute, a filter that lags."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
-from simulator import Running, start
+from simulator import start
 from simulator.calls import Calls
 from simulator.limiter import Limits, group_of
-from tests.listening import at
+from tests.simulated import http, sim
 
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Running]:
-    running = await start()
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with at(sim.url) as client:
-        yield client
+__all__ = ["http", "sim"]
 
 
 async def limit(http: httpx.AsyncClient, **what: int | None) -> None:

@@ -1,13 +1,14 @@
 """The simulator's page, as a browser gets it."""
 
-from collections.abc import AsyncIterator
 from html.parser import HTMLParser
 
 import httpx
 import pytest
 
-from simulator import Running, start
-from tests.listening import at
+from simulator import Running
+from tests.simulated import http, sim
+
+__all__ = ["http", "sim"]
 
 
 class Seen(HTMLParser):
@@ -26,19 +27,6 @@ class Seen(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words.append(data.strip())
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Running]:
-    running = await start()
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with at(sim.url) as client:
-        yield client
 
 
 async def seen(http: httpx.AsyncClient, **query: str) -> Seen:

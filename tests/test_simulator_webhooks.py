@@ -1,40 +1,14 @@
 """Webhooks of the simulator: the handshake, what can be changed, secrets that rotate, and trials."""
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
-from simulator import Running, start
+from simulator import start
 from simulator.triggers import TRIED
-from tests.listening import Product, at, delivered, listening, signature
+from tests.listening import Product, delivered, signature
+from tests.simulated import grant, http, product, sim
 
-
-@pytest.fixture
-async def product() -> AsyncIterator[Product]:
-    async with listening() as product:
-        yield product
-
-
-@pytest.fixture
-async def sim() -> AsyncIterator[Running]:
-    running = await start(retry_waits=(0.02, 0.04))
-    yield running
-    await running.stop()
-
-
-@pytest.fixture
-async def http(sim: Running) -> AsyncIterator[httpx.AsyncClient]:
-    async with at(sim.url) as client:
-        yield client
-
-
-@pytest.fixture
-async def grant(http: httpx.AsyncClient, product: Product) -> str:
-    """A grant of google, with the product listening under the secret `s3cret`."""
-    await http.post("/_sim/webhooks", json={"url": product.url, "secret": "s3cret"})
-    grant: str = (await http.post("/_sim/seed", json={"grants": 1})).json()["grants"][0]
-    return grant
+__all__ = ["grant", "http", "product", "sim"]
 
 
 async def create(http: httpx.AsyncClient, product: Product, **more: object) -> httpx.Response:
