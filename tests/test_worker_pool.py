@@ -147,15 +147,15 @@ def test_what_was_prefetched_comes_back_at_a_warm_shutdown(app: "Celery[Any]", s
 @pytest.mark.parametrize("_once_more", range(3))
 def test_a_cold_shutdown_is_quick_and_loses_no_message(app: "Celery[Any]", start: Started, _once_more: int) -> None:
     """A job that ends before Celery has marked its request would look revoked, and be acknowledged."""
-    worker = start(concurrency=16)
-    story = send(app, 16, seconds=60)
-    worker.until(lambda: worker.told(story, "began") == 16)
+    worker = start(concurrency=40)
+    story = send(app, 40, seconds=60)
+    worker.until(lambda: worker.told(story, "began") == 40)
     code, seconds = worker.stop(signal.SIGQUIT)
     assert code == 0
-    assert seconds < 30, "it did not wait for what it cancelled"
-    assert worker.waiting + worker.unacked == 16, worker.log.read_text()
+    assert seconds < 8, "it did not wait for what it cancelled"
+    assert worker.waiting + worker.unacked == 40, worker.log.read_text()
     assert worker.told(story, "done") == 0
-    assert worker.told(story, "ended") == 16, f"not each finally block ran to its end:\n{worker.log.read_text()}"
+    assert worker.told(story, "ended") == 40, f"not each finally block ran to its end:\n{worker.log.read_text()}"
 
 
 def test_what_a_cold_shutdown_gave_back_is_done_by_the_next_worker(app: "Celery[Any]", start: Started) -> None:
