@@ -72,9 +72,7 @@ def test_a_limit_leaves_room_for_the_rest_of_it_and_none_leaves_all(done: int, l
     assert room_left(done, limit) == left
 
 
-@pytest.mark.parametrize(
-    ("kind", "limit"), [(Braked.FLIPS, 20_000), (Braked.NOTICES, 5_000), (Braked.DELETIONS, 100)]
-)
+@pytest.mark.parametrize(("kind", "limit"), [(Braked.FLIPS, 20_000), (Braked.NOTICES, 5_000), (Braked.DELETIONS, 100)])
 def test_each_kind_of_work_has_a_limit_of_its_own(kind: Braked, limit: int) -> None:
     assert BrakeLimits().of(kind) == limit
     assert BrakeLimits(flips=1, notices=2, deletions=3).of(kind) == list(Braked).index(kind) + 1
