@@ -52,7 +52,7 @@ async def _try(runtime: Runtime, endpoint: Endpoint) -> dict[str, Any]:
         "endpoint_id": str(endpoint.id),
         "url": named(endpoint),
         "taken": taken,
-        "status_code": status,
+        "http_status": status,
         "detail": detail,
         "webhook_id": message_id,
     }

@@ -104,7 +104,7 @@ def _delivery(delivery: Delivery, endpoint: Endpoint) -> dict[str, Any]:
         "endpoint": named(endpoint),
         "outcome": delivery.outcome.value if delivery.outcome else "open",
         "attempts": delivery.attempts,
-        "status_code": delivery.status_code,
+        "http_status": delivery.http_status,
         "reason": delivery.reason,
         "due_at": delivery.due_at.isoformat(),
         "settled_at": delivery.settled_at.isoformat() if delivery.settled_at else None,

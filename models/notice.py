@@ -113,4 +113,4 @@ class Delivery(Claimable, table=True):
     grant_id: str | None = Field(default=None, max_length=128)
     seq: int = 0
     since: datetime | None = None
-    status_code: int | None = None
+    http_status: int | None = None

@@ -111,7 +111,7 @@ async def test_notices_say_where_they_went_and_keep_their_link_to_themselves(api
     )
     await api.keep(sent, held, moot, endpoint)
     way = Delivery(id=new_id(), notice_id=sent.id, endpoint_id=endpoint.id, grant_id="g1", due_at=NOW)
-    await api.keep(_with(way, {"attempts": 2, "status_code": 500, "reason": "it answered 500"}))
+    await api.keep(_with(way, {"attempts": 2, "http_status": 500, "reason": "it answered 500"}))
 
     answer = await api("GET", "/notices", by="read")
     assert [notice["kind"] for notice in answer["data"]] == [
@@ -121,7 +121,7 @@ async def test_notices_say_where_they_went_and_keep_their_link_to_themselves(api
     ]
     assert "hush" not in str(answer)
     [delivery] = answer["data"][2]["deliveries"]
-    assert (delivery["endpoint"], delivery["attempts"], delivery["status_code"], delivery["outcome"]) == (
+    assert (delivery["endpoint"], delivery["attempts"], delivery["http_status"], delivery["outcome"]) == (
         "https://product.example/in",
         2,
         500,

@@ -63,7 +63,7 @@ async def test_an_endpoint_is_added_with_a_secret_that_is_shown_once_tried_and_r
     assert "secret" not in listed
 
     tried = await evergrant("endpoints", "test", "--json")
-    assert [(row["taken"], row["status_code"]) for row in tried.data] == [(True, 200)]
+    assert [(row["taken"], row["http_status"]) for row in tried.data] == [(True, 200)]
     assert product.kinds == ["evergrant.test"]
     assert product.of("evergrant.test") == [{"endpoint_id": added["endpoint_id"]}]
 
@@ -152,7 +152,7 @@ async def test_notices_are_listed_by_how_far_they_are(
 
     shown = (await evergrant("notices", "show", str(under_way.id), "--json")).data
     [way] = shown["deliveries"]
-    assert (way["endpoint"], way["outcome"], way["status_code"], way["reason"]) == (
+    assert (way["endpoint"], way["outcome"], way["http_status"], way["reason"]) == (
         product.url,
         "open",
         422,

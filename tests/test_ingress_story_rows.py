@@ -259,8 +259,8 @@ async def test_the_way_to_each_endpoint_is_told(ctx: Context, grant: Grant) -> N
     )
     await stored(ctx, sent)
     ways: list[dict[str, Any]] = [
-        {"attempts": 1, "status_code": 200, "settled_at": now, "outcome": Outcome.DONE},
-        {"attempts": 3, "status_code": 500, "due_at": now + HOUR, "reason": "it answered 500"},
+        {"attempts": 1, "http_status": 200, "settled_at": now, "outcome": Outcome.DONE},
+        {"attempts": 3, "http_status": 500, "due_at": now + HOUR, "reason": "it answered 500"},
         {"attempts": 90, "settled_at": now, "outcome": Outcome.SET_ASIDE, "reason": "given up after 3 days"},
     ]
     for number, way in enumerate(ways):

@@ -96,7 +96,7 @@ class DeliveryShape(BaseModel):
 
     endpoint: str
     attempts: int
-    status_code: int | None = Field(description="What the endpoint answered last.")
+    http_status: int | None = Field(description="What the endpoint answered last.")
     due_at: datetime
     settled_at: datetime | None
     outcome: Outcome | None = Field(description="Null while it is on its way.")

@@ -76,7 +76,7 @@ def _of_incident(notice: Notice) -> str:
 
 def _delivery(notice: Notice, delivery: Delivery, endpoint: Endpoint) -> Line:
     way = f"{notice.kind.value} to {shown(endpoint)}"
-    answer = f" (answered {delivery.status_code})" if delivery.status_code else ""
+    answer = f" (answered {delivery.http_status})" if delivery.http_status else ""
     tries = f"{delivery.attempts} attempt" + ("" if delivery.attempts == 1 else "s")
     if delivery.settled_at is None:
         at = notice.settled_at or notice.created_at

@@ -141,7 +141,7 @@ async def _settle(claim: Claim[Delivery], endpoint: Endpoint, batch: Results) ->
 
 
 def _settle_one(row: Delivery, result: Attempt, *, now: datetime, chance: float) -> None:
-    row.status_code = result.status or row.status_code
+    row.http_status = result.status or row.http_status
     tried_for = now - (row.since or now)
     match result.end:
         case End.TAKEN:

@@ -229,7 +229,7 @@ def upgrade() -> None:
         sa.Column("endpoint_id", sa.Uuid(), nullable=False),
         sa.Column("grant_id", sa.String(length=128), nullable=True),
         sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("status_code", sa.Integer(), nullable=True),
+        sa.Column("http_status", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(["endpoint_id"], ["endpoint.id"], name=op.f("fk_delivery_endpoint_id")),
         sa.ForeignKeyConstraint(["notice_id"], ["notice.id"], name=op.f("fk_delivery_notice_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
