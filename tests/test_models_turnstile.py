@@ -32,7 +32,7 @@ def writes_without_a_pause(url: str, told: Connection) -> None:
 
         told.send("on")
         while not told.poll():
-            await asyncio.gather(*(one() for _ in range(8)))
+            await one()
         await database.close()
 
     asyncio.run(write())
