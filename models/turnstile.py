@@ -2,15 +2,14 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
-try:
+if sys.platform != "win32":  # there it is as SQLite has it
     import fcntl
-except ImportError:  # Windows has none: there it is as SQLite has it
-    fcntl = None  # type: ignore[assignment]
 
 PAUSE = 0.001
 
@@ -34,7 +33,7 @@ class Turnstile:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, and have it for the length of the block."""
-        if fcntl is None or not await self._first_of_this_process():
+        if sys.platform == "win32" or not await self._first_of_this_process():
             yield
             return
         try:

@@ -28,25 +28,25 @@ BRAKED_FOR = timedelta(minutes=10)
 @shared_task(name=GRANT_CREATED)
 async def look_at_created(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant was made. It can come after `grant.updated`, or for a grant that is gone again."""
-    await look_again(ctx, event_ids)
+    await look_again(ctx, GRANT_CREATED, event_ids)
 
 
 @shared_task(name=GRANT_UPDATED)
 async def look_at_updated(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant was changed, or its user signed in again."""
-    await look_again(ctx, event_ids)
+    await look_again(ctx, GRANT_UPDATED, event_ids)
 
 
 @shared_task(name=GRANT_EXPIRED)
 async def confirm_expiry(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant stopped working, says the hint; it may come late, or after the user has signed in again."""
-    await look_again(ctx, event_ids, says_it_died=True)
+    await look_again(ctx, GRANT_EXPIRED, event_ids, says_it_died=True)
 
 
 @shared_task(name=GRANT_DELETED)
 async def confirm_deletion(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant was deleted, says the hint; only Nylas' 404 makes it so."""
-    await look_again(ctx, event_ids)
+    await look_again(ctx, GRANT_DELETED, event_ids)
 
 
 @shared_task(name=GRANT_RECHECK)
@@ -55,7 +55,7 @@ async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
 
     Nylas is not asked about one that an open incident explains: that looks after it.
     """
-    async with claimed(ctx, Event, event_ids) as claim:
+    async with claimed(ctx, Event, event_ids, others=col(Event.kind) == GRANT_RECHECK) as claim:
         async with claim.settling() as (session, events):
             covered = await hold_covered(ctx, session, {event.grant_id for event in events if event.grant_id})
             for event in events:
@@ -67,16 +67,16 @@ async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
 @shared_task(name=GRANT_REPORTED)
 async def look_at_reported(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """The product saw a grant fail."""
-    await look_again(ctx, event_ids, says_it_died=True)
+    await look_again(ctx, GRANT_REPORTED, event_ids, says_it_died=True)
 
 
-async def look_again(ctx: Context, event_ids: Sequence[UUID], *, says_it_died: bool = False) -> None:
-    """Look at each grant that the events name, once, and settle all of them by what Nylas says now.
+async def look_again(ctx: Context, kind: str, event_ids: Sequence[UUID], *, says_it_died: bool = False) -> None:
+    """Look at each grant that the events name, and others of the kind that are due, once, and settle all of them by what Nylas says now.
 
     A hint is only a reason to look, so late, doubled and reordered ones do no harm. When Nylas can't be asked, the
     events stay due, and a grant that is said to have died is suspect until it can.
     """
-    async with claimed(ctx, Event, event_ids) as claim:
+    async with claimed(ctx, Event, event_ids, others=col(Event.kind) == kind) as claim:
         await _look(claim, claim.rows, says_it_died=says_it_died)
 
 

@@ -1,8 +1,10 @@
 """Looking at many grants: gathered over a process, and read from Nylas' list where that costs fewer calls."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from itertools import count
 
 import structlog
@@ -17,13 +19,13 @@ from tasks.ways import PAGE, Way, cheapest, costs
 
 log = structlog.get_logger()
 
-AT_ONCE = 10  # so few looks go out at once, each by itself
+AT_ONCE, A_SECOND = 10, timedelta(seconds=1)  # so few looks go out at once, each by itself
 PAGES_AT_ONCE = 4
 GETS_AT_ONCE = 50
 NEARLY_FULL = 180  # of a page: a few entries may be unreadable, and are left out of it
 # Those who ask are gathered while more come: for half as long as a GET for each would take at Nylas' 50 a second.
-WINDOW, LONGEST_WINDOW = 0.03, 1.0
-PATIENCE_EACH, LONGEST_PATIENCE = 0.01, 5.0
+WINDOW = 0.1
+PATIENCE_EACH, LONGEST_PATIENCE = 0.01, 15.0
 LONGEST_WAIT = 120.0
 
 Seen = Look | NylasError
@@ -58,7 +60,7 @@ class Observer:
         """Start with nobody waiting."""
         self._waiting: Askers = {}
         self._order = count()
-        self._alone = 0
+        self._alone: deque[tuple[datetime, int]] = deque()
         self._places = asyncio.Semaphore(GETS_AT_ONCE)
         self._sweeping: asyncio.Task[None] | None = None
         self._getting: set[asyncio.Task[None]] = set()
@@ -66,12 +68,8 @@ class Observer:
     async def look(self, ctx: Sight, grant_ids: Iterable[str]) -> dict[str, Seen]:
         """Look at these grants. Those that Nylas was not asked about within two minutes are Unavailable."""
         wanted = sorted(set(grant_ids))
-        if self._alone + len(wanted) <= AT_ONCE:
-            self._alone += len(wanted)
-            try:
-                return dict(zip(wanted, await asyncio.gather(*(look_at(ctx, one) for one in wanted)), strict=True))
-            finally:
-                self._alone -= len(wanted)
+        if self._may_go_alone(len(wanted), ctx.now()):
+            return dict(zip(wanted, await asyncio.gather(*(look_at(ctx, one) for one in wanted)), strict=True))
         loop = asyncio.get_running_loop()
         asked = [Asked(next(self._order), loop.create_future()) for _ in wanted]
         for grant_id, ask in zip(wanted, asked, strict=True):
@@ -84,6 +82,15 @@ class Observer:
         finally:
             end.cancel()
 
+    def _may_go_alone(self, wanted: int, now: datetime) -> bool:
+        """Few may go at once, and no more of them in any second: then a storm has come, and who waits saves calls."""
+        while self._alone and self._alone[0][0] <= now - A_SECOND:
+            self._alone.popleft()
+        if sum(looks for _, looks in self._alone) + wanted > AT_ONCE:
+            return False
+        self._alone.append((now, wanted))
+        return True
+
     async def _sweep_while_asked(self, ctx: Sight) -> None:
         while self._waiting:
             await self._gather()
@@ -94,13 +101,15 @@ class Observer:
                 _fail(members, error)
 
     async def _gather(self) -> None:
+        """Wait while more come; a pause in which nobody came ends it, or that enough was waited for those who wait."""
         clock = asyncio.get_running_loop().time
         began, before = clock(), 0
         while before < (pending := len(self._waiting)):
-            if clock() - began > min(LONGEST_PATIENCE, WINDOW + PATIENCE_EACH * pending):
+            patience = min(LONGEST_PATIENCE, WINDOW + PATIENCE_EACH * pending)
+            if clock() - began > patience:
                 return
             before = pending
-            await asyncio.sleep(min(LONGEST_WINDOW, WINDOW + PATIENCE_EACH * pending / 20))
+            await asyncio.sleep(patience / 4)
 
     async def _sweep(self, ctx: Sight, members: Askers) -> None:
         """Answer all members, by lists and at last by GETs; the GETs go on while the next ones are gathered."""
