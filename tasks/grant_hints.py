@@ -73,8 +73,9 @@ async def look_at_reported(ctx: Context, event_ids: Sequence[UUID]) -> None:
 async def look_again(ctx: Context, kind: str, event_ids: Sequence[UUID], *, says_it_died: bool = False) -> None:
     """Look at each grant that the events name, once, and settle all of them by what Nylas says now.
 
-    Others of the kind that are due come with them. A hint is only a reason to look, so late, doubled and reordered ones do no harm. When Nylas can't be asked, the
-    events stay due, and a grant that is said to have died is suspect until it can.
+    Others of the kind that are due come with them. A hint is only a reason to look, so late, doubled and reordered
+    ones do no harm. When Nylas can't be asked, the events stay due, and a grant that is said to have died is suspect
+    until it can.
     """
     async with claimed(ctx, Event, event_ids, others=col(Event.kind) == kind) as claim:
         await _look(claim, claim.rows, says_it_died=says_it_died)

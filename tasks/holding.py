@@ -61,9 +61,7 @@ async def let_go(
     looks = []
     for grant in grants:
         if grant.id not in told and grant.spell:
-            look = second_look(ctx, grant, grant.spell, now=now)
-            look.key, look.due_at = f"recheck:{grant.id}:{now.isoformat()}", max(now, grant.spell.confirm_at)
-            looks.append(look)
+            looks.append(second_look(ctx, grant, grant.spell, now=now, since=now))
     await receive(session, looks)
     return len(grants) < AT_ONCE
 

@@ -16,7 +16,7 @@ from lifecycle.reminding import escalation_due, reminder_due
 from lifecycle.spells import Spell
 from lifecycle.tidings import Step, Tiding
 from models import Campaign, CampaignItem, Event, Grant, HeldBy, Incident, Notice, NoticeKind, Outcome, Transition
-from models.inbox import insert_or_ignore, receive, told
+from models.inbox import event_key, insert_or_ignore, receive, told
 from models.kinds import GRANT_RECHECK
 from tasks.context import Context
 
@@ -65,17 +65,17 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
     await receive(session, looks)
 
 
-def second_look(ctx: Context, grant: Grant, spell: Spell, *, now: datetime) -> Event:
-    """Make the event of a second look: due when the grace is over, once for each spell."""
+def second_look(ctx: Context, grant: Grant, spell: Spell, *, now: datetime, since: datetime | None = None) -> Event:
+    """Make the event of a second look: due when the grace is over, once for each spell, or for what was since then."""
     event = told(
         GRANT_RECHECK,
-        f"recheck:{grant.id}:{spell.seen_at.isoformat()}",
+        event_key("recheck", grant.id, (since or spell.seen_at).isoformat()),
         application_id=ctx.application_id,
         source="evergrant",
         now=now,
         grant_id=grant.id,
     )
-    event.due_at = spell.confirm_at
+    event.due_at = max(now, spell.confirm_at)
     return event
 
 
@@ -88,9 +88,22 @@ async def store(session: AsyncSession, notices: Sequence[Notice]) -> None:
     new = set(stored.scalars().all())
     doubled = [notice for notice in notices if notice.id not in new]
     for notice in doubled:
-        _untold(notice, "one of this kind is on its way already", now=notice.created_at)
+        reason = "one of this kind is on its way already"
+        if notice.kind is NoticeKind.GAP:
+            await _widen(session, notice)
+            reason += ", and covers this gap as well"
+        _untold(notice, reason, now=notice.created_at)
     if doubled:
         await session.execute(insert_or_ignore(session, Notice), [notice.model_dump() for notice in doubled])
+
+
+async def _widen(session: AsyncSession, gap: Notice) -> None:
+    """Let the notice of a gap that is on its way tell of everything until the end of a later one."""
+    mine = select(Notice).where(
+        col(Notice.grant_id) == gap.grant_id, col(Notice.kind) == NoticeKind.GAP, col(Notice.settled_at).is_(None)
+    )
+    for first in await session.scalars(mine.with_for_update()):
+        first.data = first.data | {"until": gap.data["until"]}
 
 
 def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> Notice | None:

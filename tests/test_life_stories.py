@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from lifecycle import GrantStatus
+from lifecycle.brake import Braked
 from models import AuthSessionStatus, NoticeKind, Outcome
 from models.kinds import GRANT_EXPIRED, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasClient, open_http
 from simulator import Running
+from tasks.brakes import put_on, release
 from tasks.context import Context
 from tests.conftest import API_KEY, CLIENT_ID, Rings, SetClock, another_worker
 from tests.life import Life
@@ -226,6 +228,32 @@ async def test_reminders_go_on_their_days_and_end_with_the_recovery_and_its_gap(
     [gap] = life.product.of("grant.gap")
     assert gap["since"] == died_at.isoformat()
     assert abs((back_at - died_at).total_seconds() - 5 * 86400) <= 2
+
+
+async def test_a_gap_that_is_not_told_yet_when_the_next_one_ends_is_told_with_it(life: Life) -> None:
+    """The brake is on for a week, and what waits for it is one notice of a kind."""
+    grant_id = await one_grant(life)
+    await dies(life, grant_id)
+    first = life.clock()
+    await life.passes(days=4)
+    async with life.ctx.database.writing() as session:
+        await put_on(life.ctx, session, Braked.NOTICES, now=life.clock())
+
+    await signs_in(life, grant_id)
+    await life.passes(hours=1)
+    await dies(life, grant_id)
+    await life.passes(days=4)
+    await signs_in(life, grant_id)
+    await life.passes(minutes=1)
+    last = life.clock()
+    life.product.took.clear()
+
+    async with life.ctx.database.writing() as session:
+        await release(life.ctx, session, Braked.NOTICES, "all is well", now=life.clock())
+    await life.passes(minutes=5)
+    [gap] = life.product.of("grant.gap")
+    assert gap["since"] == first.isoformat()
+    assert last - timedelta(minutes=2) < datetime.fromisoformat(gap["until"]) <= last
 
 
 @pytest.mark.parametrize("crashed", [False, True], ids=["called back twice", "crashed after the exchange"])
