@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import func, or_, select
 from sqlmodel import col
@@ -15,7 +14,6 @@ from models import Grant
 from tasks.connectors import known_connectors
 from tasks.scopes import a_scope, lacks
 from worker.runtime import Runtime
-from worker.settings import Settings
 
 
 def flat(grant: Grant) -> dict[str, Any]:
@@ -64,11 +62,10 @@ async def list_grants(runtime: Runtime, filters: Mapping[str, str | None], *, li
 async def show_grant(runtime: Runtime, name: str, *, as_json: bool) -> None:
     """Print one grant, with what it lacks of the scopes that its connector asks for (None: no connector is known)."""
     grant = await find_grant(runtime, name)
-    link = reauth_link(runtime.settings, grant) if grant.status is not GrantStatus.DELETED else None
     async with runtime.context.database.reading() as session:
         connector = (await known_connectors(runtime.context, session)).get(grant.provider)
     short_of = missing(connector.scope, grant.scope, provider=grant.provider) if connector else None
-    shown = flat(grant) | {"missing_scope": None if short_of is None else " ".join(short_of), "link": link}
+    shown = flat(grant) | {"missing_scope": None if short_of is None else " ".join(short_of)}
     if as_json:
         put_json(shown)
     else:
@@ -87,12 +84,6 @@ async def find_grant(runtime: Runtime, name: str) -> Grant:
     if len(alive) > 1:
         fail(f"{name!r} names several grants: {', '.join(grant.id for grant in alive)}")
     return alive[0]
-
-
-def reauth_link(settings: Settings, grant: Grant) -> str:
-    """Where its user signs in again: with the address of an existing grant, Nylas renews that grant."""
-    hint = f"?{urlencode({'login_hint': grant.email})}" if grant.email else ""
-    return f"{settings.public_url}/connect/{grant.provider}{hint}"
 
 
 def _iso(when: datetime | None) -> str | None:
