@@ -63,7 +63,7 @@ async def braked_flips(ctx: Context, session: AsyncSession, flips: Sequence[Gran
     if left is None or len(flips) <= left:
         return frozenset()
     await put_on(ctx, session, Braked.FLIPS, now=now)
-    return frozenset(grant.id for grant in flips)
+    return frozenset(grant.id for grant in flips[left:])
 
 
 async def put_on(ctx: Context, session: AsyncSession, kind: Braked, *, now: datetime) -> None:

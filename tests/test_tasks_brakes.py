@@ -122,7 +122,7 @@ async def test_a_brake_that_was_released_goes_on_again(braked: Context, sim: Run
     await confirm_expiry.run(braked, (await say(braked, sim, ids[30:31])))
     async with braked.database.reading() as session:
         assert await is_on(session, braked, Braked.FLIPS)
-    assert (await statuses(braked))[GrantStatus.EXPIRED] == 10
+    assert (await statuses(braked))[GrantStatus.EXPIRED] == 20, "ten before it was released, and ten after that"
 
 
 async def test_what_comes_slowly_is_normal(braked: Context, sim: Running, clock: SetClock) -> None:

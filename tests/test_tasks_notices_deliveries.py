@@ -78,7 +78,7 @@ async def test_a_notice_has_one_body_and_one_id_wherever_it_goes(
             }
         ]
     )
-    assert {(row.outcome, row.status_code, row.attempts) for row in await deliveries(reach)} == {(Outcome.DONE, 200, 1)}
+    assert {(row.outcome, row.http_status, row.attempts) for row in await deliveries(reach)} == {(Outcome.DONE, 200, 1)}
 
 
 async def test_while_a_secret_is_replaced_both_sign(reach: Context, rings: Rings, product: Product) -> None:
@@ -145,7 +145,7 @@ async def test_what_is_refused_is_tried_for_three_days_then_set_aside_and_blocks
     await work(reach, rings)
     first, second = await deliveries(reach)
     given_up = "given up after 3 days: it answered 400"
-    assert (first.outcome, first.reason, first.status_code, first.attempts) == (Outcome.SET_ASIDE, given_up, 400, 5)
+    assert (first.outcome, first.reason, first.http_status, first.attempts) == (Outcome.SET_ASIDE, given_up, 400, 5)
     assert product.kinds == ["grant.gap"]
     assert (second.outcome, second.attempts) == (Outcome.DONE, 1)
 
