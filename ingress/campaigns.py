@@ -1,7 +1,6 @@
 """The commands that start a campaign and watch it."""
 
 import asyncio
-import json
 from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -11,9 +10,9 @@ from sqlmodel import col
 from ingress.terminal import err, say
 from models import Campaign, CampaignItem, CampaignStatus, Grant, Outcome
 from models.columns import new_id
-from models.inbox import receive, told
 from models.kinds import REAUTH_BULK_REQUESTED
-from tasks.bulk_reauth import GrantFilter
+from tasks.bulk_reauth import GrantFilter, plan_campaign
+from tasks.connectors import by_its_own_credential
 from worker.runtime import Runtime
 
 LOOKS_EVERY = 0.25
@@ -65,33 +64,19 @@ async def plan(runtime: Runtime, wanted: GrantFilter) -> Plan:
     matching = wanted.matches(runtime.application.id)
     async with runtime.context.database.reading() as session:
         total = await session.scalar(select(func.count()).where(matching))
-        ready = matching & col(Grant.credential_id).is_not(None) & col(Grant.email).is_not(None)
+        ready = matching & by_its_own_credential() & col(Grant.email).is_not(None)
         able = await session.scalar(select(func.count()).where(ready))
     return Plan(total or 0, able or 0, runtime.settings.nylas_rate)
 
 
 async def start(runtime: Runtime, wanted: GrantFilter) -> Campaign:
     """Write the campaign and the event that asks for it, in one transaction, and ring."""
-    context, now = runtime.context, runtime.context.now()
-    campaign = Campaign(
-        id=new_id(),
-        application_id=runtime.application.id,
-        status=CampaignStatus.PLANNED,
-        filter=wanted.model_dump(mode="json", exclude_none=True),
-        created_at=now,
-    )
-    event = told(
-        REAUTH_BULK_REQUESTED,
-        f"campaign:{campaign.id}",
-        application_id=runtime.application.id,
-        source="cli",
-        now=now,
-        raw=json.dumps({"campaign": str(campaign.id)}).encode(),
-    )
+    context, campaign_id = runtime.context, new_id()
     async with context.database.writing() as session:
-        session.add(campaign)
-        await session.flush()
-        new = await receive(session, [event])
+        new = await plan_campaign(
+            session, runtime.application.id, wanted, id=campaign_id, source="cli", now=context.now()
+        )
+        campaign = await session.get_one(Campaign, campaign_id)
     context.ring(REAUTH_BULK_REQUESTED, list(new))
     return campaign
 

@@ -9,7 +9,13 @@ import typer
 
 from ingress.cli_application import applications_app, redirect_uris_app, webhooks_app
 from ingress.cli_connectors import connectors_app, credentials_app
+from ingress.cli_events import events_app
+from ingress.cli_incidents import brake_app, incidents_app
+from ingress.cli_links import links_app, users_app
+from ingress.cli_notices import endpoints_app, notices_app
 from ingress.cli_options import AsJson, Yes
+from ingress.cli_retirement import retire_app
+from ingress.cli_tokens import tokens_app
 from lifecycle import GrantStatus
 
 app = typer.Typer(
@@ -20,17 +26,27 @@ app = typer.Typer(
 )
 grants_app = typer.Typer(help="Look at grants.", no_args_is_help=True)
 app.add_typer(grants_app, name="grants")
+grants_app.add_typer(users_app)
+app.add_typer(links_app, name="links")
 app.add_typer(connectors_app, name="connectors")
 app.add_typer(credentials_app, name="credentials")
 app.add_typer(applications_app, name="applications")
 app.add_typer(redirect_uris_app, name="redirect-uris")
 app.add_typer(webhooks_app, name="webhooks")
+app.add_typer(tokens_app, name="tokens")
+app.add_typer(events_app, name="events")
+app.add_typer(retire_app, name="retire")
+app.add_typer(incidents_app, name="incidents")
+app.add_typer(brake_app, name="brake")
+app.add_typer(endpoints_app, name="endpoints")
+app.add_typer(notices_app, name="notices")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Tasks, and calls to Nylas, in flight.")]
 Provider = Annotated[str | None, typer.Option(help="Only grants of this provider.")]
 Status = Annotated[GrantStatus | None, typer.Option(help="Only grants of this status.")]
+MissingScope = Annotated[str | None, typer.Option("--missing-scope", help="Only grants that lack this scope.")]
 Grant = Annotated[str, typer.Argument(help="The grant's id, or its email address.")]
 
 
@@ -117,6 +133,7 @@ def reauth(
     provider: Provider = None,
     status: Status = None,
     credential: Annotated[str | None, typer.Option(help="Only grants of this connector credential.")] = None,
+    missing_scope: MissingScope = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print its id and return.")] = True,
@@ -125,7 +142,7 @@ def reauth(
     from ingress.commands import run
     from ingress.reauthenticating import reauth as reauth_command
 
-    filters = {"provider": provider, "status": status, "credential_id": credential}
+    filters = {"provider": provider, "status": status, "credential_id": credential, "missing_scope": missing_scope}
     run(lambda runtime: reauth_command(runtime, filters, dry_run=dry_run, yes=yes, wait=wait))
 
 
@@ -133,6 +150,7 @@ def reauth(
 def grants_list(
     status: Status = None,
     provider: Provider = None,
+    missing_scope: MissingScope = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
@@ -140,7 +158,8 @@ def grants_list(
     from ingress.commands import run
     from ingress.grant_lists import list_grants
 
-    run(lambda runtime: list_grants(runtime, status=status, provider=provider, limit=limit, as_json=as_json))
+    filters = {"status": status, "provider": provider, "missing_scope": missing_scope}
+    run(lambda runtime: list_grants(runtime, filters, limit=limit, as_json=as_json))
 
 
 @grants_app.command("show")
@@ -156,7 +175,7 @@ def grants_show(grant: Grant, as_json: AsJson = False) -> None:
 def grants_why(grant: Grant, as_json: AsJson = False) -> None:
     """Tell why a grant is as it is: its whole story, with Nylas' request ids."""
     from ingress.commands import run
-    from ingress.story import why
+    from ingress.story.command import why
 
     run(lambda runtime: why(runtime, grant, as_json=as_json))
 

@@ -1,17 +1,19 @@
 """The commands that show grants."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import func, or_, select
 from sqlmodel import col
 
 from ingress.terminal import fail, put_json, put_table
 from lifecycle import GrantStatus
+from lifecycle.scopes import missing
 from models import Grant
+from tasks.connectors import known_connectors
+from tasks.scopes import a_scope, lacks
 from worker.runtime import Runtime
-from worker.settings import Settings
 
 
 def flat(grant: Grant) -> dict[str, Any]:
@@ -31,15 +33,19 @@ def flat(grant: Grant) -> dict[str, Any]:
     }
 
 
-async def list_grants(
-    runtime: Runtime, *, status: GrantStatus | None, provider: str | None, limit: int, as_json: bool
-) -> None:
-    """Print grants, those looked at last first."""
+async def list_grants(runtime: Runtime, filters: Mapping[str, str | None], *, limit: int, as_json: bool) -> None:
+    """Print grants, those looked at last first. The filters are `status`, `provider` and `missing_scope`."""
     wanted = select(Grant).where(col(Grant.application_id) == runtime.application.id)
-    if status:
+    if status := filters["status"]:
         wanted = wanted.where(col(Grant.status) == status)
-    if provider:
+    if provider := filters["provider"]:
         wanted = wanted.where(col(Grant.provider) == provider)
+    if scope := filters["missing_scope"]:
+        try:
+            lacking = lacks(runtime.application.id, a_scope(scope))
+        except ValueError as error:
+            fail(f"--missing-scope: {error}", code=2)
+        wanted = wanted.where(lacking, col(Grant.status) != GrantStatus.DELETED)
     async with runtime.context.database.reading() as session:
         grants = (await session.scalars(wanted.order_by(col(Grant.as_of).desc(), col(Grant.id)).limit(limit))).all()
     if as_json:
@@ -54,10 +60,12 @@ async def list_grants(
 
 
 async def show_grant(runtime: Runtime, name: str, *, as_json: bool) -> None:
-    """Print one grant."""
+    """Print one grant, with what it lacks of the scopes that its connector asks for (None: no connector is known)."""
     grant = await find_grant(runtime, name)
-    link = reauth_link(runtime.settings, grant) if grant.status is not GrantStatus.DELETED else None
-    shown = flat(grant) | {"link": link}
+    async with runtime.context.database.reading() as session:
+        connector = (await known_connectors(runtime.context, session)).get(grant.provider)
+    short_of = missing(connector.scope, grant.scope, provider=grant.provider) if connector else None
+    shown = flat(grant) | {"missing_scope": None if short_of is None else " ".join(short_of)}
     if as_json:
         put_json(shown)
     else:
@@ -76,12 +84,6 @@ async def find_grant(runtime: Runtime, name: str) -> Grant:
     if len(alive) > 1:
         fail(f"{name!r} names several grants: {', '.join(grant.id for grant in alive)}")
     return alive[0]
-
-
-def reauth_link(settings: Settings, grant: Grant) -> str:
-    """Where its user signs in again: with the address of an existing grant, Nylas renews that grant."""
-    hint = f"?{urlencode({'login_hint': grant.email})}" if grant.email else ""
-    return f"{settings.public_url}/connect/{grant.provider}{hint}"
 
 
 def _iso(when: datetime | None) -> str | None:

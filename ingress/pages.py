@@ -106,6 +106,56 @@ def failed(again: str) -> HTMLResponse:
     )
 
 
+def another_account(again: str) -> HTMLResponse:
+    """The user came back as somebody else."""
+    return page(
+        "That was another account",
+        "The account that you chose is not the one that was to be connected again, so that one is as it was.",
+        "Please start once more, and choose the account that you were asked for.",
+        mark=BAD,
+        status=409,
+        again=again,
+    )
+
+
+def already_connected() -> HTMLResponse:
+    """The link has done its work."""
+    return page(
+        "Already connected",
+        "Since this link was sent, the account has been connected again.",
+        "There is nothing to do. You can close this page.",
+        mark=GOOD,
+        status=410,
+    )
+
+
+def closed_link() -> HTMLResponse:
+    """The link was good once: it is too old, or was revoked, or its grant is gone."""
+    return page(
+        "This link no longer works",
+        "Links to connect an account again work for a short time only.",
+        "Ask for a new one where you got it.",
+        mark=BAD,
+        status=410,
+    )
+
+
+def unknown_link() -> HTMLResponse:
+    """We have signed no such link."""
+    return page(
+        "We don't know this link",
+        "Perhaps a part of it was lost on the way.",
+        "Open it once more from where you got it, or ask for a new one there.",
+        mark=BAD,
+        status=400,
+    )
+
+
+def ready_link() -> HTMLResponse:
+    """The link is good; whoever asked did not want to go there yet."""
+    return page("Connect your account again", "Open this link in a browser.", mark=GOOD)
+
+
 def too_late(again: str) -> HTMLResponse:
     """The sign-in took longer than it is kept open."""
     return page(

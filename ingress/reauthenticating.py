@@ -4,13 +4,16 @@ from collections.abc import Mapping
 
 import typer
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from ingress.campaigns import Standing, plan, start, watch
-from ingress.grant_lists import find_grant, reauth_link
+from ingress.grant_lists import find_grant
+from ingress.reauth_links import show_link
 from ingress.terminal import agree, fail, out, say
 from lifecycle import GrantStatus
 from models import Outcome
 from tasks.bulk_reauth import GrantFilter
+from tasks.links import connector_of
 from worker.runtime import Runtime
 
 
@@ -19,7 +22,7 @@ async def reauth(runtime: Runtime, filters: Mapping[str, str | None], *, dry_run
     try:
         wanted = GrantFilter.model_validate(filters)
     except ValidationError as error:
-        fail("; ".join(f"--{problem['loc'][0]}: {problem['msg']}" for problem in error.errors()), code=2)
+        fail("; ".join(map(_refused, error.errors())), code=2)
     planned = await plan(runtime, wanted)
     say(planned.in_words())
     if dry_run or not planned.matching:
@@ -29,15 +32,21 @@ async def reauth(runtime: Runtime, filters: Mapping[str, str | None], *, dry_run
 
 
 async def reauth_one(runtime: Runtime, name: str, *, wait: bool) -> None:
-    """Renew one grant by its credential, or print the link by which its user does."""
+    """Renew one grant by its credential, or print the link by which its user does.
+
+    A credential that is merely the connector's own OAuth client renews nothing: by that, its user signs in.
+    """
     grant = await find_grant(runtime, name)
     if grant.status is GrantStatus.DELETED:
         fail("The grant was deleted: Nylas can't bring it back. Its user has to connect anew.")
-    if grant.credential_id and grant.email:
+    async with runtime.context.database.reading() as session:
+        connector = await connector_of(session, grant)
+    by_its_user = connector is not None and connector.active_credential_id == grant.credential_id
+    if grant.credential_id and grant.email and not by_its_user:
         await _go(runtime, GrantFilter(grant_id=grant.id), wait=wait)
     else:
-        say("Its user has to sign in again, here:")
-        out.print(reauth_link(runtime.settings, grant), soft_wrap=True, markup=False)
+        say("Its user has to sign in again, by this link.")
+        await show_link(runtime, grant)
 
 
 async def _go(runtime: Runtime, wanted: GrantFilter, *, wait: bool) -> None:
@@ -49,3 +58,8 @@ async def _go(runtime: Runtime, wanted: GrantFilter, *, wait: bool) -> None:
     say(standing.in_words())
     if any(standing.ended.get(bad) for bad in (Outcome.FAILED, Outcome.SET_ASIDE)):
         raise typer.Exit(1)
+
+
+def _refused(problem: ErrorDetails) -> str:
+    option = str(problem["loc"][0]).replace("_", "-")
+    return f"--{option}: {problem['msg'].removeprefix('Value error, ')}"

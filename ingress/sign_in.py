@@ -3,30 +3,29 @@
 import asyncio
 import json
 import secrets
-from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from ingress import pages
+from ingress.departure import Errand, browser_of, depart
 from ingress.front import Front
-from models import AuthSession, AuthSessionStatus, Grant
-from models.auth_session import digest
-from models.columns import new_id
+from models import AuthSession, AuthSessionStatus, Grant, ReauthLink
+from models.auth_session import ANOTHER_ACCOUNT, DECLINED, REVOKED, digest
 from models.inbox import receive, told
 from models.kinds import OAUTH_RETURNED
-from nylas_api import code_challenge, new_code_verifier
+from nylas_api import HOSTED_PROVIDERS, tells_of_another_account
+from tasks import links
 
 log = structlog.get_logger()
 
-PROVIDERS = frozenset({"google", "microsoft", "imap", "icloud", "yahoo", "ews", "zoom"})
-COOKIE = "evergrant_browser"
-KEPT_OPEN = timedelta(minutes=10)
 WAITS_FOR_RESULT = 4.0
 LONGEST_CODE = 4096
 
@@ -35,54 +34,20 @@ async def connect(request: Request) -> Response:
     """Start a sign-in: remember it, bind it to this browser, and send the user to Nylas.
 
     `login_hint` pre-fills the address; with the address of a grant that Nylas has, the sign-in renews that grant.
-    Source: Nylas "Hosted OAuth with an API key"; RFC 6749 section 10.12 (state), RFC 9700 section 2.1 (PKCE).
     """
     front: Front = request.app.state.front
     provider = request.path_params["provider"]
-    if provider not in PROVIDERS:
+    if provider not in HOSTED_PROVIDERS:
         return pages.unknown_provider(provider)
     hint = request.query_params.get("login_hint") or None
     if hint and (len(hint) > 320 or not hint.isprintable()):
         hint = None
-    browser = _browser(request) or secrets.token_urlsafe(32)
-    state, verifier, now = secrets.token_urlsafe(32), new_code_verifier(), front.now()
-    sign_in = AuthSession(
-        id=new_id(),
-        application_id=front.application_id,
-        status=AuthSessionStatus.STARTED,
-        provider=provider,
-        state_hash=digest(state),
-        browser_hash=digest(browser),
-        redirect_uri=front.settings.callback_url,
-        login_hint=hint,
-        created_at=now,
-        expires_at=now + KEPT_OPEN,
-    )
-    front.context.keys.seal(sign_in, "code_verifier", verifier)
     try:
         async with asyncio.timeout(WAITS_FOR_RESULT), front.context.database.writing() as session:
-            session.add(sign_in)
+            return await depart(front, session, request, Errand(provider=provider, login_hint=hint))
     except (SQLAlchemyError, TimeoutError, OSError) as error:
         log.error("sign_in.not_stored", error=type(error).__name__)
         return pages.unavailable()
-    url = front.context.nylas.auth.url(
-        redirect_uri=sign_in.redirect_uri,
-        provider=provider,
-        state=state,
-        login_hint=hint,
-        code_challenge=code_challenge(verifier),
-    )
-    answer = RedirectResponse(url, status_code=302, headers={"Cache-Control": "no-store"})
-    answer.set_cookie(
-        COOKIE,
-        browser,
-        max_age=int(KEPT_OPEN.total_seconds()),
-        path="/",
-        httponly=True,
-        samesite="lax",
-        secure=front.settings.public_url.startswith("https://"),
-    )
-    return answer
 
 
 async def callback(request: Request) -> Response:
@@ -93,7 +58,7 @@ async def callback(request: Request) -> Response:
     admin's consent comes without a state of ours, and without a code: it is thanked for, and nothing is done.
     """
     front: Front = request.app.state.front
-    state, browser = request.query_params.get("state", ""), _browser(request)
+    state, browser = request.query_params.get("state", ""), browser_of(request)
     try:
         async with asyncio.timeout(WAITS_FOR_RESULT):
             sign_in = await _find(front, state)
@@ -101,7 +66,7 @@ async def callback(request: Request) -> Response:
                 return pages.consented()
             if sign_in is None or browser is None or not secrets.compare_digest(digest(browser), sign_in.browser_hash):
                 return pages.unknown_sign_in()
-            again = f"/connect/{sign_in.provider}"
+            again = _again(front, sign_in)
             if sign_in.status is AuthSessionStatus.STARTED:
                 if front.now() > sign_in.expires_at:
                     return pages.too_late(again)
@@ -120,10 +85,8 @@ async def _take_in(front: Front, sign_in_id: UUID, request: Request) -> None:
         if sign_in.status is not AuthSessionStatus.STARTED:
             return
         sign_in.returned_at = now
-        if "error" in request.query_params or not 0 < len(code) <= LONGEST_CODE:
-            denied = request.query_params.get("error") == "access_denied"
-            sign_in.status, sign_in.ended_at = AuthSessionStatus.FAILED, now
-            sign_in.reason = "declined" if denied else "it came back with an error, or without a code"
+        if reason := await _failure(session, sign_in, request.query_params):
+            sign_in.status, sign_in.ended_at, sign_in.reason = AuthSessionStatus.FAILED, now, reason
             sign_in.code_verifier = None
             return
         front.context.keys.seal(sign_in, "code", code)
@@ -141,6 +104,20 @@ async def _take_in(front: Front, sign_in_id: UUID, request: Request) -> None:
     front.context.ring(OAUTH_RETURNED, list(new))
 
 
+async def _failure(session: AsyncSession, sign_in: AuthSession, said: QueryParams) -> str | None:
+    """Say why nothing came of a sign-in; None if a code did."""
+    link = await session.get(ReauthLink, sign_in.link_id) if sign_in.link_id else None
+    if link and link.revoked_at:
+        return REVOKED
+    if said.get("error") == "access_denied":
+        return DECLINED
+    if tells_of_another_account(said.get("error"), said.get("error_code"), said.get("error_description")):
+        return ANOTHER_ACCOUNT
+    if "error" in said or not 0 < len(said.get("code", "")) <= LONGEST_CODE:
+        return "it came back with an error, or without a code"
+    return None
+
+
 async def _show(front: Front, state: str, again: str) -> Response:
     """Wait a moment for the worker, so that most users see the result at once."""
     loop = asyncio.get_running_loop()
@@ -153,13 +130,30 @@ async def _show(front: Front, state: str, again: str) -> Response:
         match sign_in:
             case AuthSession(status=AuthSessionStatus.DONE):
                 return pages.connected(await _email(front, sign_in.grant_id))
-            case AuthSession(status=AuthSessionStatus.FAILED, reason="declined"):
-                return pages.declined(again)
+            case AuthSession(status=AuthSessionStatus.QUARANTINED):
+                return pages.another_account(again)
             case AuthSession(status=AuthSessionStatus.FAILED):
-                return pages.failed(again)
+                return _failed(sign_in, again)
         if loop.time() > until:
             return pages.finishing()
         await asyncio.sleep(0.05)
+
+
+def _failed(sign_in: AuthSession, again: str) -> Response:
+    reason = sign_in.reason or ""
+    if reason.startswith(REVOKED):
+        return pages.closed_link()
+    for begins, shown in ((DECLINED, pages.declined), (ANOTHER_ACCOUNT, pages.another_account)):
+        if reason.startswith(begins):
+            return shown(again)
+    return pages.failed(again)
+
+
+def _again(front: Front, sign_in: AuthSession) -> str:
+    """Where a user goes who tries once more: by the same link, or through the same door."""
+    if sign_in.link_id:
+        return f"/reauth/{links.token_of(front.context.keys, sign_in.link_id)}"
+    return f"/connect/{sign_in.provider}"
 
 
 async def _find(front: Front, state: str) -> AuthSession | None:
@@ -175,8 +169,3 @@ async def _email(front: Front, grant_id: str | None) -> str | None:
     async with front.context.database.reading() as session:
         grant = await session.get(Grant, grant_id) if grant_id else None
     return grant.email if grant else None
-
-
-def _browser(request: Request) -> str | None:
-    value = request.cookies.get(COOKIE, "")
-    return value if 40 <= len(value) <= 64 and value.isascii() else None

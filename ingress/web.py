@@ -8,9 +8,10 @@ from datetime import timedelta
 import structlog
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
-from ingress import health, sign_in, webhooks
+from ingress import health, reauth, sign_in, webhooks
+from ingress.api.app import PATH, make_api
 from ingress.front import Front
 from ingress.intake import Intake
 from models.database import Database
@@ -28,17 +29,18 @@ INTAKE_PATIENCE = timedelta(seconds=3)
 
 def make_web(settings: Settings, *, redis_url: str) -> Starlette:
     """Make the web application; its parts open when it starts, on the loop that serves it."""
+    api = make_api()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         doorbell = Doorbell(make_app(redis_url)).start()
-        runtime = await open_runtime(settings, ring=doorbell.ring, redis_url=redis_url)
+        runtime = await open_runtime(settings, ring=doorbell.ring, redis_url=redis_url, watch_key=True)
         # The intake has connections of its own: sweeps and sign-ins never keep a webhook waiting for one.
         own = Database(settings.database, pool_size=2, patience=INTAKE_PATIENCE)
         intake = Intake(own, ring=doorbell.ring)
         application = runtime.application
         secret = runtime.context.keys.reveal(application, "webhook_secret") if application.webhook_secret else ""
-        app.state.front = Front(settings, runtime.context, intake, _listed(secret))
+        app.state.front = api.state.front = Front(settings, runtime.context, intake, _listed(secret))
         app.state.broker = Broker(redis_url)
         loops = [asyncio.create_task(intake.run()), asyncio.create_task(sweep_for_ever(runtime.context))]
         log.info("web.ready", callback_url=settings.callback_url, webhook_url=settings.webhook_url)
@@ -56,9 +58,11 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
             Route("/webhooks/nylas", webhooks.challenge, methods=["GET"]),
             Route("/webhooks/nylas", webhooks.notification, methods=["POST"]),
             Route("/connect/{provider}", sign_in.connect, methods=["GET"]),
+            Route("/reauth/{token}", reauth.reauth, methods=["GET"]),
             Route("/oauth/callback", sign_in.callback, methods=["GET"]),
             Route("/healthz", health.alive, methods=["GET"]),
             Route("/readyz", health.ready, methods=["GET"]),
+            Mount(PATH, api),
         ],
         lifespan=lifespan,
     )

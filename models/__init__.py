@@ -1,14 +1,21 @@
 """The tables of Evergrant: what we were told, what we hold, and what we did about it."""
 
+from models.api_token import ApiToken
 from models.application import Application
 from models.auth_session import AuthSession, AuthSessionStatus
 from models.campaign import Campaign, CampaignItem, CampaignStatus
 from models.claims import Claimable, Outcome
+from models.connector import KnownConnector
 from models.event import Event
 from models.grant import Grant
+from models.incident import Incident
+from models.notice import Delivery, Endpoint, HeldBy, Notice, NoticeKind
+from models.reauth_link import ReauthLink
+from models.retirement import Retirement, RetirementItem, RetirementStatus
 from models.transition import Transition
 
 __all__ = [
+    "ApiToken",
     "Application",
     "AuthSession",
     "AuthSessionStatus",
@@ -16,8 +23,19 @@ __all__ = [
     "CampaignItem",
     "CampaignStatus",
     "Claimable",
+    "Delivery",
+    "Endpoint",
     "Event",
     "Grant",
+    "HeldBy",
+    "Incident",
+    "KnownConnector",
+    "Notice",
+    "NoticeKind",
     "Outcome",
+    "ReauthLink",
+    "Retirement",
+    "RetirementItem",
+    "RetirementStatus",
     "Transition",
 ]

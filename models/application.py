@@ -10,7 +10,10 @@ from models.sealing import Sealed
 
 
 class Application(SQLModel, table=True):
-    """One Nylas application, as the settings name it. Its `client_id` is Nylas' application id."""
+    """One Nylas application, as the settings name it. Its `client_id` is Nylas' application id.
+
+    `imported_at` is when all its grants had been read for the first time; what is seen from then on is news.
+    """
 
     id: UUID = id_field()
     client_id: str = Field(max_length=128, unique=True)
@@ -19,3 +22,4 @@ class Application(SQLModel, table=True):
     webhook_secret: str | None = Field(default=None, sa_type=Sealed)
     created_at: datetime
     updated_at: datetime
+    imported_at: datetime | None = None

@@ -11,6 +11,11 @@ from sqlmodel import Field, SQLModel
 from models.columns import id_field, words
 from models.sealing import Sealed
 
+# How the reasons begin that the user is told of in a page of their own.
+DECLINED = "declined"
+ANOTHER_ACCOUNT = "another account was chosen, and Nylas refused it"
+REVOKED = "the link was revoked"
+
 
 class AuthSessionStatus(StrEnum):
     """Where a sign-in is.
@@ -24,12 +29,14 @@ class AuthSessionStatus(StrEnum):
     EXCHANGING = "exchanging"
     DONE = "done"
     FAILED = "failed"
+    QUARANTINED = "quarantined"
 
 
 class AuthSession(SQLModel, table=True):
-    """One sign-in. Its `state` is kept as a hash and works once; `browser_hash` binds it to a cookie (RFC 6749 10.12).
+    """One sign-in; `wanted_grant_id` is the grant that it is to renew, if any, and `wanted_user_id` whose it was then.
 
-    The PKCE verifier and the code are sealed, and wiped when the session ends.
+    Its `state` is kept as a hash and works once; `browser_hash` binds it to a cookie (RFC 6749 10.12). The PKCE
+    verifier and the code are sealed, and wiped when the session ends.
     """
 
     __tablename__ = "auth_session"
@@ -50,6 +57,9 @@ class AuthSession(SQLModel, table=True):
     exchange_started_at: datetime | None = None
     ended_at: datetime | None = None
     grant_id: str | None = Field(default=None, max_length=128)
+    wanted_grant_id: str | None = Field(default=None, max_length=128)
+    wanted_user_id: str | None = Field(default=None, max_length=255)
+    link_id: UUID | None = Field(default=None, foreign_key="reauth_link.id")
     reason: str | None = None
 
 

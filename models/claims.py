@@ -94,15 +94,42 @@ async def take_unrung(
     return sorted(rows.all(), key=lambda row: (row.due_at, row.id))
 
 
+async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:
+    """Say that none of the rows is due and free any more; nothing is locked for that."""
+    any_row = sa.select(col(model.id)).where(col(model.id).in_(ids), open_at(model, now)).limit(1)
+    return (await session.execute(any_row)).first() is None
+
+
+async def others_open(
+    session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool], now: datetime, most: int
+) -> Sequence[UUID]:
+    """Choose and lock rows that are due and free, oldest first, and that never had a worker die or fail on them."""
+    sound = col(model.lease_until).is_(None) & (col(model.crashes) == 0)
+    wanted = (
+        sa.select(col(model.id))
+        .where(open_at(model, now), sound, *condition)
+        .order_by(col(model.due_at), col(model.id))
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    return (await session.scalars(wanted)).all()
+
+
 async def claim(
-    session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime, lease: timedelta
+    session: AsyncSession,
+    model: type[Row],
+    ids: Sequence[UUID],
+    *,
+    now: datetime,
+    lease: timedelta,
+    token: UUID | None = None,
 ) -> tuple[UUID, list[Row]]:
-    """Take those of the rows that are due and free; return the token and the rows taken.
+    """Take those of the rows that are due and free; return the token (a new one, if none is given) and the rows taken.
 
     The attempt is counted here, before the work: a row that kills its worker is counted as well. One whose
     claimants crashed `MOST_CRASHES` times, or that was tried `MOST_ATTEMPTS` times, is set aside for a human.
     """
-    token = uuid4()
+    token = token or uuid4()
     died = sa.case((col(model.lease_until).is_not(None), 1), else_=0)
     free = await _lock(session, model, col(model.id).in_(ids), open_at(model, now))
     taken = (

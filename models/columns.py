@@ -28,6 +28,6 @@ def id_field() -> Any:
     return Field(default_factory=new_id, primary_key=True)
 
 
-def words(enum: type[StrEnum]) -> Any:
+def words(enum: type[StrEnum], *, length: int = 16) -> Any:
     """A column of one enum's values, kept as plain text: a new word needs no ALTER TYPE."""
-    return sa.Enum(enum, native_enum=False, length=16, values_callable=lambda e: [word.value for word in e])
+    return sa.Enum(enum, native_enum=False, length=length, values_callable=lambda e: [word.value for word in e])

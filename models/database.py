@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from models.turnstile import Turnstile
 
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -43,8 +46,9 @@ class Database:
     """One engine for a process' one event loop.
 
     On SQLite every writer begins with BEGIN IMMEDIATE: a transaction that reads and then writes would otherwise fail
-    at once, or lose another's update (the busy timeout does not help there). `synchronous=FULL`, since an event that
-    we answered for with 200 must survive a power cut.
+    at once, or lose another's update (the busy timeout does not help there). Writers come in by a turnstile, so that a
+    busy worker does not keep the web front out. `synchronous=FULL`, since an event that we answered for with 200 must
+    survive a power cut.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, patience: timedelta = timedelta(seconds=30)) -> None:
@@ -68,13 +72,17 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+        in_memory = parsed.database in (None, "", ":memory:")
+        self._turnstile = (
+            None if not self.is_sqlite or in_memory else Turnstile(Path(str(parsed.database)), patience=patience)
+        )
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         self._read = async_sessionmaker(self.engine.execution_options(evergrant_reading=True), expire_on_commit=False)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """Open a transaction that writes; it commits at the end of the block, or rolls back on an error."""
-        async with self._write() as session, session.begin():
+        async with self._turn(), self._write() as session, session.begin():
             yield session
 
     @asynccontextmanager
@@ -82,6 +90,9 @@ class Database:
         """Open a transaction that only reads: on SQLite it neither waits for a writer nor makes one wait."""
         async with self._read() as session:
             yield session
+
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._turnstile.turn() if self._turnstile else nullcontext()
 
     async def is_there(self) -> bool:
         """Say whether the database answers."""
@@ -95,6 +106,8 @@ class Database:
                 await self.engine.dispose()
         except TimeoutError:
             await self.engine.dispose(close=False)
+        if self._turnstile:
+            self._turnstile.close()
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

@@ -7,6 +7,8 @@ from sqlmodel import Field
 
 from models.claims import Claimable, due_index
 
+LONGEST_KEY = 96
+
 
 class Event(Claimable, table=True):
     """Something that we were told: a webhook, a returned sign-in, a request by an admin or the schedule.
@@ -19,7 +21,7 @@ class Event(Claimable, table=True):
 
     application_id: UUID = Field(foreign_key="application.id")
     kind: str = Field(max_length=64)
-    key: str = Field(max_length=96, unique=True)
+    key: str = Field(max_length=LONGEST_KEY, unique=True)
     source: str = Field(max_length=16)
     grant_id: str | None = Field(default=None, max_length=128, index=True)
     raw: bytes

@@ -7,7 +7,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from lifecycle import Change, GrantStatus, Standing
+from lifecycle import Change, GrantStatus, Spell, Standing
 from models.columns import words
 
 _version = sa.Column("version", sa.Integer, nullable=False)
@@ -17,8 +17,11 @@ class Grant(SQLModel, table=True):
     """A Nylas grant. `id` is Nylas' own; `as_of` is the moment of the look that `status` rests on.
 
     `authenticated_at` is Nylas' `updated_at`, the last authentication; `expired_at` is when it stopped working, as
-    far as it is known. Only `follow` changes the status. `version` guards each write (compare and set): two
-    writers that read the same row can't both have their way, the second one gets StaleDataError.
+    far as it is known; what else belongs to a `Spell` stands beside it. `flaps` counts how often the grant came and
+    went without a calm day between. `quarantined` says why an account that came back is not taken for the grant that
+    was wanted. `zone` is where its user's quiet hours are, `contact` where the user can be told: never the mailbox
+    itself. `notices` numbers the notices about it. Only `follow` changes the status. `version` guards each write
+    (compare and set): two writers that read the same row can't both have their way, the second one gets StaleDataError.
     """
 
     __table_args__ = (sa.Index("ix_grant_status", "application_id", "status", "provider"),)
@@ -39,13 +42,36 @@ class Grant(SQLModel, table=True):
     created_at: datetime | None = None
     authenticated_at: datetime | None = None
     expired_at: datetime | None = None
+    expiry_seen_at: datetime | None = None
+    confirm_at: datetime | None = None
+    confirmed_at: datetime | None = None
+    recovered_at: datetime | None = None
+    flaps: int = 0
+    notices: int = 0
+    quarantined: str | None = None
+    zone: str | None = Field(default=None, max_length=64)
+    contact: str | None = Field(default=None, max_length=320)
     first_seen_at: datetime
     version: int = Field(default=None, sa_column=_version)
+
+    @property
+    def spell(self) -> Spell | None:
+        """The spell that it is in, if it is."""
+        if self.expired_at is None or self.expiry_seen_at is None or self.confirm_at is None:
+            return None
+        return Spell(self.expired_at, self.expiry_seen_at, self.confirm_at, self.confirmed_at)
 
     @property
     def standing(self) -> Standing:
         """What the rules need to know of this row."""
         return Standing(self.status, self.blocked, self.as_of)
+
+    def take(self, spell: Spell | None) -> None:
+        """Write a spell down, or its end."""
+        self.expired_at = spell.expired_at if spell else None
+        self.expiry_seen_at = spell.seen_at if spell else None
+        self.confirm_at = spell.confirm_at if spell else None
+        self.confirmed_at = spell.confirmed_at if spell else None
 
     def follow(self, change: Change) -> None:
         """Move on as the rules have decided."""

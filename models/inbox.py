@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
-from models.event import Event
+from models.event import LONGEST_KEY, Event
 
 
 def insert_or_ignore(session: AsyncSession, model: type[SQLModel]) -> Any:
@@ -28,6 +29,12 @@ async def receive(session: AsyncSession, events: Sequence[Event]) -> set[UUID]:
         stored, [event.model_dump() for event in sorted(events, key=lambda event: event.key)]
     )
     return set(result.scalars().all())
+
+
+def event_key(*parts: str) -> str:
+    """Make the key of an event of our own; one that would be too long for its column ends in a digest (SHA-256)."""
+    key = ":".join(parts)
+    return key if len(key) <= LONGEST_KEY else f"{key[: LONGEST_KEY - 65]}:{sha256(key.encode()).hexdigest()}"
 
 
 def told(

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Dialect, Text, inspect
 from sqlalchemy.types import TypeDecorator
 
@@ -53,8 +55,13 @@ class Keyring:
             raise ValueError("a keyring needs at least one key")
         if any(len(key) != 32 for key in keys):
             raise ValueError("each key must be 32 bytes (AES-256)")
+        self._keys = tuple(keys)
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
         self._newest = _key_id(keys[0])
+
+    def made_for(self, purpose: str) -> list[bytes]:
+        """Make keys for another purpose from ours, newest first (HKDF-SHA256, RFC 5869)."""
+        return [HKDF(SHA256(), length=32, salt=None, info=purpose.encode()).derive(key) for key in self._keys]
 
     def seal(self, row: Row, column: str, secret: str) -> None:
         """Write `secret` into `row.column`, sealed with the newest key."""

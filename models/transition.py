@@ -18,7 +18,7 @@ class Transition(SQLModel, table=True):
 
     id: UUID = id_field()
     grant_id: str = Field(foreign_key="grant.id", index=True)
-    at: datetime
+    at: datetime = Field(index=True)
     observed_at: datetime
     old_status: GrantStatus | None = Field(default=None, sa_type=words(GrantStatus))
     new_status: GrantStatus = Field(sa_type=words(GrantStatus))

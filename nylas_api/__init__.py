@@ -39,7 +39,7 @@ from nylas_api.errors import (
     Unreachable,
 )
 from nylas_api.grants import GrantFilters, NylasGrant
-from nylas_api.hosted_auth import AuthOptions, auth_url
+from nylas_api.hosted_auth import HOSTED_PROVIDERS, AuthOptions, auth_url, tells_of_another_account
 from nylas_api.lenient import Answer
 from nylas_api.pkce import code_challenge, new_code_verifier
 from nylas_api.provider_settings import (
@@ -65,6 +65,7 @@ __all__ = [
     "APP_OF",
     "CONNECTORS_PATH",
     "GRANT_TRIGGERS",
+    "HOSTED_PROVIDERS",
     "PROVIDERS",
     "AdditionalSettings",
     "AdminConsent",
@@ -132,4 +133,5 @@ __all__ = [
     "open_http",
     "sign",
     "signature_matches",
+    "tells_of_another_account",
 ]

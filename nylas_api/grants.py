@@ -102,10 +102,16 @@ class Grants:
         return items(await self._conversation.ask(_page(limit, offset, **filters)))
 
     async def each_page(
-        self, *, limit: int = MOST_PER_PAGE, max_pages: int = MOST_PAGES, **filters: Unpack[GrantFilters]
+        self,
+        *,
+        limit: int = MOST_PER_PAGE,
+        max_pages: int = MOST_PAGES,
+        distinct: bool = True,
+        **filters: Unpack[GrantFilters],
     ) -> AsyncIterator[Answer[tuple[NylasGrant, ...]]]:
-        """Look at all grants, page by page, each grant once; a page may turn out empty.
+        """Look at all grants, page by page; a page may turn out empty.
 
+        If `distinct`, each grant comes once, and all their ids are remembered for that.
         The list has no cursor, only an offset: while we read, a grant deleted from an earlier page
         makes another one slip through unseen. What isn't listed is therefore not proven gone. Raises
         Garbled if the list has no end after `max_pages`.
@@ -113,7 +119,7 @@ class Grants:
         pages = each_page(
             self._conversation,
             lambda offset: _page(limit, offset, **filters),
-            key=lambda grant: grant.id,
+            key=(lambda grant: grant.id) if distinct else None,
             limit=limit,
             max_pages=max_pages,
         )

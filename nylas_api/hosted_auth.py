@@ -5,6 +5,7 @@ from typing import Literal, Required, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 LONGEST_STATE = 256
+HOSTED_PROVIDERS = frozenset({"google", "microsoft", "imap", "icloud", "yahoo", "ews", "zoom"})
 
 
 class AuthOptions(TypedDict, total=False):
@@ -28,6 +29,16 @@ class AuthOptions(TypedDict, total=False):
     response_type: Literal["code", "adminconsent"]
     """`adminconsent` ends without code or grant, and needs `credential_id`."""
     options: Sequence[str]
+
+
+def tells_of_another_account(*said: str | None) -> bool:
+    """Tell whether an error says that the user chose another account than the one to re-authenticate.
+
+    Nylas calls it `grant.reauth_email_invalid`; how that looks on the way back to us is not documented, so both its
+    name and its sentence are looked for.
+    """
+    words = " ".join(text for text in said if text).casefold()
+    return "reauth_email_invalid" in words or "did not match during re-authentication" in words
 
 
 def auth_url(api_uri: str, client_id: str, **options: Unpack[AuthOptions]) -> str:

@@ -23,12 +23,13 @@ async def each_page(
     conversation: Conversation,
     page_at: Callable[[int], Request[Listing[T]]],
     *,
-    key: Callable[[T], Hashable],
+    key: Callable[[T], Hashable] | None,
     limit: int,
     max_pages: int,
 ) -> AsyncIterator[Answer[tuple[T, ...]]]:
-    """Ask for page after page to the first short one; each entry comes once, by its key; a page may turn out empty.
+    """Ask for page after page to the first short one; a page may turn out empty.
 
+    Each entry comes once, by its key; without a key nothing is remembered, and an entry may come twice.
     While we read, an entry deleted from an earlier page makes another one slip through unseen. What
     isn't listed is therefore not proven gone. Raises Garbled if the list has no end after `max_pages`.
     """
@@ -36,9 +37,11 @@ async def each_page(
     for _ in range(max_pages):
         answer = await conversation.ask(page_at(offset))
         page = answer.data
-        fresh = {key(item): item for item in page.items if key(item) not in seen}
-        seen.update(fresh)
-        yield items(replace(answer, data=replace(page, items=tuple(fresh.values()))))
+        if key:
+            fresh = {key(item): item for item in page.items if key(item) not in seen}
+            seen.update(fresh)
+            answer = replace(answer, data=replace(page, items=tuple(fresh.values())))
+        yield items(answer)
         if page.length < min(limit, page.limit or limit):
             return
         offset += page.length

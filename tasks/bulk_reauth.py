@@ -2,22 +2,26 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from celery import shared_task
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import Campaign, CampaignItem, CampaignStatus, Event, Grant, Outcome
 from models.claims import close, take_unrung
 from models.columns import new_id
-from models.inbox import insert_or_ignore
+from models.inbox import insert_or_ignore, receive, told
 from models.kinds import REAUTH_BULK_REQUESTED, REAUTH_REQUESTED, most_ids
 from tasks.claiming import Claim, each_alone
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
+from tasks.scopes import Scope, lacks
+from tasks.telling import tell_of_campaign
 
 ITEMS_A_TRANSACTION = 5_000
 
@@ -31,6 +35,8 @@ class GrantFilter(BaseModel):
     status: GrantStatus | None = None
     credential_id: str | None = None
     grant_id: str | None = None
+    expired_since: datetime | None = None
+    missing_scope: Scope | None = None
 
     def matches(self, application_id: UUID) -> ColumnElement[bool]:
         """The filter in SQL."""
@@ -43,7 +49,32 @@ class GrantFilter(BaseModel):
             matching &= col(Grant.credential_id) == self.credential_id
         if self.grant_id:
             matching &= col(Grant.id) == self.grant_id
+        if self.expired_since:
+            matching &= col(Grant.expiry_seen_at) >= self.expired_since
+        if self.missing_scope:
+            matching &= lacks(application_id, self.missing_scope)
         return matching
+
+
+async def plan_campaign(
+    session: AsyncSession, application_id: UUID, wanted: GrantFilter, *, id: UUID, source: str, now: datetime
+) -> set[UUID]:
+    """Write a campaign, and the event that asks for it; return the event's id, to ring for."""
+    session.add(
+        Campaign(
+            id=id,
+            application_id=application_id,
+            status=CampaignStatus.PLANNED,
+            filter=wanted.model_dump(mode="json", exclude_none=True),
+            created_at=now,
+        )
+    )
+    await session.flush()
+    raw = json.dumps({"campaign": str(id)}).encode()
+    event = told(
+        REAUTH_BULK_REQUESTED, f"campaign:{id}", application_id=application_id, source=source, now=now, raw=raw
+    )
+    return await receive(session, [event])
 
 
 @shared_task(name=REAUTH_BULK_REQUESTED)
@@ -116,7 +147,7 @@ def nothing_left() -> ColumnElement[bool]:
 
 
 async def finish_if_done(ctx: Context, campaign_id: UUID) -> bool:
-    """Close the campaign if no item is left; say whether that happened now.
+    """Close the campaign if no item is left, and tell of it; say whether that happened now.
 
     In a transaction of its own, after the items': of two workers that settle the last items at the same time, each
     would still see the other's as open.
@@ -128,4 +159,7 @@ async def finish_if_done(ctx: Context, campaign_id: UUID) -> bool:
         .returning(col(Campaign.id))
     )
     async with ctx.database.writing() as session:
-        return (await session.execute(closing)).first() is not None
+        if (await session.execute(closing)).first() is None:
+            return False
+        await tell_of_campaign(ctx, session, campaign_id, now=ctx.now())
+        return True

@@ -5,18 +5,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
+from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.claims import Claimable, Outcome, claim, close, postpone, renew, still_ours
+from models.claims import Claimable, Outcome, claim, close, none_open, others_open, postpone, renew, still_ours
 from nylas_api import NylasError
 from tasks.context import Context
 
 log = structlog.get_logger()
 
 Row = TypeVar("Row", bound=Claimable)
+
+TOGETHER = 200
+QUICK = 10  # rows that are settled before those of others who have more
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +39,24 @@ class Claim(Generic[Row]):
         They come locked and freshly read. A worker that was paused past its lease gets none.
         """
         wanted = self.rows if rows is None else rows
-        async with self.ctx.database.writing() as session:
+        quick = len(wanted) <= QUICK
+        async with self.ctx.turns.turn(quick=quick), self.ctx.database.writing() as session:
             yield session, await still_ours(session, self.model, self.token, [row.id for row in wanted])
 
 
 @asynccontextmanager
-async def claimed(ctx: Context, model: type[Row], ids: Sequence[UUID]) -> AsyncIterator[Claim[Row]]:
+async def claimed(
+    ctx: Context, model: type[Row], ids: Sequence[UUID], *, others: ColumnElement[bool] | None = None
+) -> AsyncIterator[Claim[Row]]:
     """Hold the rows for the length of the block: the lease is renewed while it lasts.
+
+    With `others`, such rows as are due as well come with them, up to `TOGETHER`: in a storm, when rings come with a
+    row or two each, these are done by the hundred, and the rings for them find nothing left to do.
 
     If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
     """
-    async with ctx.database.writing() as session:
-        token, rows = await claim(session, model, ids, now=ctx.now(), lease=ctx.lease)
-    held = Claim(ctx, model, token, rows)
+    held = await _take(ctx, model, ids, others)
+    rows = held.rows
     if not rows:
         yield held
         return
@@ -64,12 +73,26 @@ async def claimed(ctx: Context, model: type[Row], ids: Sequence[UUID]) -> AsyncI
         renewing.cancel()
 
 
+async def _take(ctx: Context, model: type[Row], ids: Sequence[UUID], others: ColumnElement[bool] | None) -> Claim[Row]:
+    if others is not None:
+        async with ctx.database.reading() as session:
+            if await none_open(session, model, ids, now=ctx.now()):
+                return Claim(ctx, model, uuid4(), [])
+    async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
+        now = ctx.now()
+        token, rows = await claim(session, model, ids, now=now, lease=ctx.lease)
+        if rows and others is not None and (room := TOGETHER - len(rows)) > 0:
+            more = await others_open(session, model, others, now=now, most=room)
+            rows += (await claim(session, model, more, now=now, lease=ctx.lease, token=token))[1] if more else []
+    return Claim(ctx, model, token, rows)
+
+
 async def _keep_renewing(held: Claim[Row]) -> None:
     ctx = held.ctx
     while True:
         await asyncio.sleep(ctx.lease.total_seconds() / 3)
         try:
-            async with ctx.database.writing() as session:
+            async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
                 ids = [row.id for row in held.rows]
                 await renew(session, held.model, held.token, ids, now=ctx.now(), lease=ctx.lease)
         except (

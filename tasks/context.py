@@ -1,19 +1,23 @@
 """What a task may reach: the database, Nylas, the keys, the clock and the doorbell."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from lifecycle import delay_before
+from lifecycle import Policy, delay_before
 from models.database import Database
 from models.sealing import Keyring
 from nylas_api import KeyRejected, NylasClient, NylasError, Transient
 from tasks.clock import Clock
+from tasks.notices.outbound import Outbound
+from tasks.observing import Observer, Seen
+from tasks.turns import Turns
 
 LEASE = timedelta(seconds=15)
 BULK_CHUNKS_AT_ONCE = 4
+WRITERS_AT_ONCE = 4
 OUR_KEY_IS_REFUSED = timedelta(minutes=1)
 
 
@@ -21,7 +25,8 @@ OUR_KEY_IS_REFUSED = timedelta(minutes=1)
 class Context:
     """The hands of a task, made by the runtime once for the process; a test makes its own.
 
-    `ring` tells the workers that rows are due; it never waits. `chance` draws 0 ≤ x < 1 for jitter.
+    `ring` tells the workers that rows are due; it never waits. `chance` draws 0 ≤ x < 1 for jitter. `public_url` is
+    where the world reaches the web front.
     """
 
     application_id: UUID
@@ -31,8 +36,22 @@ class Context:
     ring: Callable[[str, Sequence[UUID]], None]
     now: Clock
     chance: Callable[[], float]
+    policy: Policy = field(default_factory=Policy)
     lease: timedelta = LEASE
+    public_url: str = "http://localhost:8000"
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
+    observer: Observer = field(default_factory=Observer)
+    turns: Turns = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let as many write at once as the database is good for."""
+        object.__setattr__(self, "turns", Turns(1 if self.database.is_sqlite else WRITERS_AT_ONCE))
+
+    outbound: Outbound = field(default_factory=Outbound)
+
+    async def look_at_many(self, grant_ids: Iterable[str]) -> dict[str, Seen]:
+        """Look at grants in as few calls as it takes, together with whoever in this process looks at some as well."""
+        return await self.observer.look(self, grant_ids)
 
     def wait_after(self, error: NylasError, attempts: int) -> timedelta | None:
         """Say how long to wait before asking again, or None where asking again can't help.

@@ -1,70 +1,145 @@
 """Nylas says that something happened to a grant: look for ourselves, and write down what we see."""
 
+import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
-from models import Event, Outcome, Transition
-from models.claims import close
-from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_UPDATED
+from models import Event, Grant, Outcome, Transition
+from models.claims import close, postpone
+from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECHECK, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasError, Transient
-from tasks.claiming import claimed, settle_error
+from tasks.brakes import BRAKED
+from tasks.claiming import Claim, claimed, settle_error
 from tasks.context import Context
-from tasks.looking import Look, look_at_each
+from tasks.holding import hold_covered
+from tasks.looking import Look
 from tasks.recording import Cause, in_words, record, suspect
+
+PARKED_FOR = timedelta(minutes=10)
+BRAKED_FOR = timedelta(minutes=10)
 
 
 @shared_task(name=GRANT_CREATED)
 async def look_at_created(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant was made. It can come after `grant.updated`, or for a grant that is gone again."""
-    await look_again(ctx, event_ids)
+    await look_again(ctx, GRANT_CREATED, event_ids)
 
 
 @shared_task(name=GRANT_UPDATED)
 async def look_at_updated(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant was changed, or its user signed in again."""
-    await look_again(ctx, event_ids)
+    await look_again(ctx, GRANT_UPDATED, event_ids)
 
 
 @shared_task(name=GRANT_EXPIRED)
 async def confirm_expiry(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant stopped working, says the hint; it may come late, or after the user has signed in again."""
-    await look_again(ctx, event_ids, says_it_died=True)
+    await look_again(ctx, GRANT_EXPIRED, event_ids, says_it_died=True)
 
 
 @shared_task(name=GRANT_DELETED)
 async def confirm_deletion(ctx: Context, event_ids: Sequence[UUID]) -> None:
     """A grant was deleted, says the hint; only Nylas' 404 makes it so."""
-    await look_again(ctx, event_ids)
+    await look_again(ctx, GRANT_DELETED, event_ids)
 
 
-async def look_again(ctx: Context, event_ids: Sequence[UUID], *, says_it_died: bool = False) -> None:
+@shared_task(name=GRANT_RECHECK)
+async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """The grace is over: a second look at a grant that Nylas said was invalid, before anybody is told.
+
+    Nylas is not asked about one that an open incident explains: that looks after it.
+    """
+    async with claimed(ctx, Event, event_ids, others=col(Event.kind) == GRANT_RECHECK) as claim:
+        async with claim.settling() as (session, events):
+            covered = await hold_covered(ctx, session, {event.grant_id for event in events if event.grant_id})
+            for event in events:
+                if incident := covered.get(event.grant_id or ""):
+                    close(event, Outcome.IGNORED, now=ctx.now(), reason=f"it waits for an incident: {incident.what}")
+        await _look(claim, [event for event in claim.rows if event.grant_id not in covered])
+
+
+@shared_task(name=GRANT_REPORTED)
+async def look_at_reported(ctx: Context, event_ids: Sequence[UUID]) -> None:
+    """The product saw a grant fail."""
+    await look_again(ctx, GRANT_REPORTED, event_ids, says_it_died=True)
+
+
+async def look_again(ctx: Context, kind: str, event_ids: Sequence[UUID], *, says_it_died: bool = False) -> None:
     """Look at each grant that the events name, once, and settle all of them by what Nylas says now.
 
-    A hint is only a reason to look, so late, doubled and reordered ones do no harm. When Nylas can't be asked, the
-    events stay due, and a grant that is said to have died is suspect until it can.
+    Others of the kind that are due come with them. A hint is only a reason to look, so late, doubled and reordered
+    ones do no harm. When Nylas can't be asked, the events stay due, and a grant that is said to have died is suspect
+    until it can.
     """
-    async with claimed(ctx, Event, event_ids) as claim:
-        looks = await look_at_each(ctx, (event.grant_id for event in claim.rows if event.grant_id))
-        async with claim.settling() as (session, events):
-            now = ctx.now()
-            first: dict[str, Event] = {}
-            for event in events:
-                first.setdefault(event.grant_id or "", event)
-            seen: dict[str, tuple[Look, Cause]] = {}
-            doubted = {}
-            for grant_id, event in first.items():
-                cause = Cause(event.kind, event_id=event.id)
-                match looks.get(grant_id):
-                    case Look() as look:
-                        seen[grant_id] = look, cause
-                    case Transient() if says_it_died:
-                        doubted[grant_id] = event.occurred_at or event.received_at, cause
-            changes = await record(session, ctx.application_id, seen, now=now)
-            await suspect(session, doubted, now=now)
-            for event in events:
-                _settle(ctx, event, looks.get(event.grant_id or ""), changes.get(event.grant_id or ""))
+    async with claimed(ctx, Event, event_ids, others=col(Event.kind) == kind) as claim:
+        await _look(claim, claim.rows, says_it_died=says_it_died)
+
+
+async def _look(claim: Claim[Event], rows: Sequence[Event], *, says_it_died: bool = False) -> None:
+    ctx = claim.ctx
+    looks = await ctx.look_at_many(event.grant_id for event in rows if event.grant_id)
+    async with claim.settling(rows) as (session, events):
+        now = ctx.now()
+        first: dict[str, Event] = {}
+        for event in events:
+            first.setdefault(event.grant_id or "", event)
+        seen: dict[str, tuple[Look, Cause]] = {}
+        doubted = {}
+        for grant_id, event in first.items():
+            cause = Cause(event.kind, event_id=event.id, expired_at=expired_at(event))
+            match looks.get(grant_id):
+                case Look() as look:
+                    seen[grant_id] = look, cause
+                case Transient() if says_it_died:
+                    doubted[grant_id] = event.occurred_at or event.received_at, cause
+        recorded = await record(ctx, session, seen, now=now)
+        doubted |= {grant_id: (now, seen[grant_id][1]) for grant_id in recorded.braked}
+        await suspect(session, doubted, now=now)
+        strangers = await _unknown(session, [look for look, _ in seen.values() if look.record is None])
+        for event in events:
+            if event.grant_id in recorded.braked:
+                postpone(event, until=now + BRAKED_FOR, reason=f"{BRAKED}: too many grants expired")
+            elif event.grant_id in strangers:
+                _park(ctx, event, seen[event.grant_id][0])
+            else:
+                _settle(ctx, event, looks.get(event.grant_id or ""), recorded.changes.get(event.grant_id or ""))
+
+
+async def _unknown(session: AsyncSession, gone: Sequence[Look]) -> set[str]:
+    """Return which of the grants that Nylas has no record of we have none of either."""
+    if not gone:
+        return set()
+    ids = {look.grant_id for look in gone}
+    return ids - set(await session.scalars(select(col(Grant.id)).where(col(Grant.id).in_(ids))))
+
+
+def _park(ctx: Context, event: Event, look: Look) -> None:
+    """Nobody knows the grant: look again for a while, since Nylas' own records may lag behind what it tells.
+
+    A deletion is no news of a grant that was not ours.
+    """
+    now, until = ctx.now(), event.received_at + PARKED_FOR
+    if event.kind != GRANT_DELETED and now < until:
+        due = min(now + ctx.backoff(event.attempts), until)
+        postpone(event, until=due, reason="neither Nylas nor we know this grant, yet", request_id=look.request_id)
+    else:
+        reason = "neither Nylas nor we know this grant"
+        close(event, Outcome.IGNORED, now=now, reason=reason, request_id=look.request_id)
+
+
+def expired_at(event: Event) -> datetime | None:
+    """Read when a grant worked last, by its `grant.expired` notification (`grant_updated_at`, unix seconds)."""
+    try:
+        told = json.loads(event.raw)["data"]["object"]["grant_updated_at"]
+        return datetime.fromtimestamp(told, UTC)
+    except (ValueError, LookupError, TypeError, OverflowError, OSError, RecursionError):
+        return None
 
 
 def _settle(ctx: Context, event: Event, look: Look | NylasError | None, change: Transition | None) -> None:

@@ -4,10 +4,42 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
+from uuid import UUID
 
 from lifecycle import Observation
-from nylas_api import Answer, Garbled, GrantNotFound, GrantUnauthorized, NylasError, NylasGrant, Unavailable
-from tasks.context import Context
+from models.database import Database
+from nylas_api import (
+    Answer,
+    Garbled,
+    GrantNotFound,
+    GrantUnauthorized,
+    NylasClient,
+    NylasError,
+    NylasGrant,
+    Unavailable,
+)
+from tasks.clock import Clock
+
+
+class Sight(Protocol):
+    """What a look needs of a task's context (which holds an observer, and so can't be named here)."""
+
+    @property
+    def application_id(self) -> UUID:
+        """Whose grants they are."""
+
+    @property
+    def database(self) -> Database:
+        """Where we keep what we know of them."""
+
+    @property
+    def nylas(self) -> NylasClient:
+        """Whom to ask."""
+
+    @property
+    def now(self) -> Clock:
+        """When that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +71,7 @@ def seen(answer: Answer[NylasGrant], *, just_authenticated: bool = False) -> Loo
     return Look(grant.id, observation, grant, answer.request_id)
 
 
-async def look_at(ctx: Context, grant_id: str) -> Look | NylasError:
+async def look_at(ctx: Sight, grant_id: str) -> Look | NylasError:
     """Ask Nylas about one grant. That it has no record of it (404) is a look as well.
 
     A 401 for this grant alone is none: nothing documents what it would say of the grant, so it is asked about again.
@@ -58,7 +90,7 @@ async def look_at(ctx: Context, grant_id: str) -> Look | NylasError:
         return error
 
 
-async def look_at_each(ctx: Context, grant_ids: Iterable[str]) -> dict[str, Look | NylasError]:
-    """Ask Nylas about several grants at once."""
+async def look_at_each(ctx: Sight, grant_ids: Iterable[str]) -> dict[str, Look | NylasError]:
+    """Ask Nylas about each of several grants. For what may be many, ask `Context.look_at_many`."""
     wanted = sorted(set(grant_ids))
     return dict(zip(wanted, await asyncio.gather(*(look_at(ctx, grant_id) for grant_id in wanted)), strict=True))

@@ -9,15 +9,17 @@ from celery import shared_task
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import AuthSession, AuthSessionStatus, Event, Outcome
-from models.auth_session import digest
+from models.auth_session import ANOTHER_ACCOUNT, digest
 from models.claims import close, postpone
 from models.kinds import OAUTH_RETURNED
 from models.sealing import Unsealable
-from nylas_api import NylasError, NylasGrant
+from nylas_api import NylasError, NylasGrant, tells_of_another_account
+from tasks.arrivals import came_as_another, came_back
 from tasks.claiming import Claim, each_alone, settle_error
 from tasks.context import Context
+from tasks.identities import another_came, in_words
 from tasks.looking import Look, look_at
-from tasks.recording import Cause, in_words, record
+from tasks.recording import Cause
 
 # How long Nylas may still be at work on an exchange whose answer we never got, and how far its clock may be off ours.
 STILL_AT_WORK = timedelta(seconds=15)
@@ -56,7 +58,9 @@ async def _finish_sign_in(claim: Claim[Event], event: Event) -> None:
         lost = "the answer to the code exchange was lost, and Nylas shows no grant that came of it"
         return await _fail(claim, sign_in, lost)
     if ctx.wait_after(found, event.attempts) is None:
-        return await _fail(claim, sign_in, f"Nylas refused: {found}", request_id=found.request_id)
+        another = tells_of_another_account(found.type, str(found))
+        refused = f"{ANOTHER_ACCOUNT}: {found}" if another else f"Nylas refused: {found}"
+        return await _fail(claim, sign_in, refused, request_id=found.request_id)
     return await _ask_later(claim, found)
 
 
@@ -135,14 +139,20 @@ async def _find(ctx: Context, sign_in: AuthSession) -> str | NylasError | None:
 
 
 async def _succeed(claim: Claim[Event], sign_in: AuthSession, look: Look) -> None:
+    """Record what came of it, and end the sign-in: done, or in quarantine if it is not the account that was wanted."""
     ctx, now = claim.ctx, claim.ctx.now()
+    difference = another_came(sign_in, look)
     async with claim.settling() as (session, events):
         for event in events:
-            cause = Cause(event.kind, event_id=event.id)
-            changes = await record(session, ctx.application_id, {look.grant_id: (look, cause)}, now=now)
-            await _end(session, sign_in, AuthSessionStatus.DONE, now=now, grant_id=look.grant_id)
             event.grant_id = look.grant_id
-            reason = in_words(changes.get(look.grant_id), look)
+            cause = Cause(event.kind, event_id=event.id)
+            if difference:
+                reason = in_words(sign_in, difference)
+                await came_as_another(ctx, session, sign_in, look, cause, reason, now=now)
+                await _end(session, sign_in, AuthSessionStatus.QUARANTINED, now=now, reason=reason)
+            else:
+                reason = await came_back(ctx, session, look, cause, now=now)
+                await _end(session, sign_in, AuthSessionStatus.DONE, now=now, grant_id=look.grant_id)
             close(event, Outcome.DONE, now=now, reason=reason, request_id=look.request_id)
 
 

@@ -10,19 +10,41 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import Change, GrantStatus, decide, doubt
+from lifecycle.course import Course, move_on
+from lifecycle.identity import mismatch
 from models import Grant, Transition
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
+from tasks.brakes import braked_flips
+from tasks.context import Context
+from tasks.detecting import Progress, explained
+from tasks.holding import release_confirmed
+from tasks.identities import judge, of_grant, of_record
 from tasks.looking import Look
+from tasks.telling import tell
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What brought a change about: the kind of the event or work, and its row."""
+    """What brought a look about: the kind of the event or work, and its row.
+
+    `expired_at` is what Nylas said of the time of an expiry. While all grants are imported for the first time,
+    `importing`, nobody is told of what had been so before.
+    """
 
     kind: str
     event_id: UUID | None = None
     item_id: UUID | None = None
+    expired_at: datetime | None = None
+    importing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a look made of the grants: the changes by grant id, and those that the brake kept from being written."""
+
+    changes: Mapping[str, Transition]
+    braked: frozenset[str] = frozenset()
 
 
 async def lock_grants(session: AsyncSession, ids: list[str]) -> dict[str, Grant]:
@@ -33,35 +55,64 @@ async def lock_grants(session: AsyncSession, ids: list[str]) -> dict[str, Grant]
 
 
 async def record(
-    session: AsyncSession, application_id: UUID, looks: Mapping[str, tuple[Look, Cause]], *, now: datetime
-) -> dict[str, Transition]:
-    """Write down what was seen of grants, known or not; return the changes that this made, by grant id."""
+    ctx: Context, session: AsyncSession, looks: Mapping[str, tuple[Look, Cause]], *, now: datetime
+) -> Recorded:
+    """Write down what was seen of grants, known or not, and what is to be told of it, in one transaction."""
+    known = await lock_grants(session, list(looks))
+    strangers = [look for look, _ in looks.values() if look.record and look.grant_id not in known]
+    adopted = await _adopt(session, ctx.application_id, strangers, now=now) if strangers else set()
+    # Somebody else may have adopted the others in the same moment.
+    known |= await lock_grants(session, [look.grant_id for look in strangers])
+    braked = await braked_flips(
+        ctx, session, [known[id] for id in looks if id in known and _flips(known[id], looks[id][0])]
+    )
+    apart = await judge(ctx, session, [look for look, _ in looks.values()], known, adopted, now=now)
     changes: dict[str, Transition] = {}
-    held = await lock_grants(session, list(looks))
-    strangers = [look for look, _ in looks.values() if look.record and look.grant_id not in held]
-    if strangers:
-        adopted = await _adopt(session, application_id, strangers, now=now)
-        for grant_id in adopted:
-            look, cause = looks[grant_id]
-            change = decide(None, look.observation)
-            assert change is not None
-            changes[grant_id] = _remember(session, grant_id, change, look, cause, now=now)
-        # Somebody else may have adopted the others in the same moment.
-        held |= await lock_grants(session, [look.grant_id for look in strangers if look.grant_id not in adopted])
-    for grant_id, grant in sorted(held.items()):
+    steps: list[Progress] = []
+    for grant_id, grant in sorted(known.items()):
         look, cause = looks[grant_id]
-        if look.observation.at < grant.as_of:
+        new = grant_id in adopted
+        if grant_id in braked or (look.observation.at < grant.as_of and not new):
             continue
-        change = decide(grant.standing, look.observation)
-        if grant.status is not GrantStatus.DELETED:
+        was = None if new else grant.status
+        grant.quarantined = apart.get(grant_id, grant.quarantined)
+        change = decide(None if new else grant.standing, look.observation)
+        if grant.status is not GrantStatus.DELETED or new:
             grant.as_of = look.observation.at
             _take_facts(grant, look.record)
         if change:
             grant.follow(change)
-            grant.expired_at = _expired_at(grant, change, now)
             changes[grant_id] = _remember(session, grant_id, change, look, cause, now=now)
+        if was is not GrantStatus.DELETED:
+            steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
     await session.flush()
-    return changes
+    await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
+    await release_confirmed(session, [step.grant for step in steps if step.tiding is None])
+    await session.flush()
+    return Recorded(changes, braked)
+
+
+def _flips(grant: Grant, look: Look) -> bool:
+    return look.observation.status is GrantStatus.EXPIRED and grant.status in (GrantStatus.VALID, GrantStatus.SUSPECT)
+
+
+def _progress(
+    ctx: Context, grant: Grant, look: Look, cause: Cause, was: GrantStatus | None, change: Transition | None
+) -> Progress:
+    """Let a grant move on in its course, and say what that leads to."""
+    before = grant.spell
+    course, step = move_on(
+        Course(before, grant.flaps, grant.recovered_at),
+        look.observation,
+        was=was,
+        grace=ctx.policy.grace,
+        expired_at=cause.expired_at,
+        authenticated_at=grant.authenticated_at,
+        importing=cause.importing,
+    )
+    grant.flaps, grant.recovered_at = course.flaps, course.recovered_at
+    grant.take(course.spell)
+    return Progress(grant, step, course.spell or before, change)
 
 
 async def suspect(
@@ -90,7 +141,6 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
             blocked=look.observation.blocked,
             as_of=look.observation.at,
             first_seen_at=now,
-            expired_at=now if look.observation.status is GrantStatus.EXPIRED else None,
             version=1,
         )
         _take_facts(grant, look.record)
@@ -100,23 +150,21 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
 
 
 def _take_facts(grant: Grant, record: NylasGrant | None) -> None:
-    """Copy what Nylas told; what it left out is kept, since most of its fields may be missing."""
+    """Copy what Nylas told; what it left out is kept, since most of its fields may be missing.
+
+    A grant in quarantine stays known as whose it was, until an admin has accepted whose it is now.
+    """
     if record is None:
         return
-    grant.provider = record.provider
-    grant.email = record.email or grant.email
-    grant.name = record.name or grant.name
-    grant.provider_user_id = record.provider_user_id or grant.provider_user_id
+    if not (grant.quarantined and mismatch(of_grant(grant), of_record(record))):
+        grant.provider = record.provider
+        grant.email = record.email or grant.email
+        grant.name = record.name or grant.name
+        grant.provider_user_id = record.provider_user_id or grant.provider_user_id
     grant.scope = list(record.scope) or grant.scope
     grant.credential_id = record.credential_id or grant.credential_id
     grant.created_at = record.created_at
     grant.authenticated_at = record.updated_at or grant.authenticated_at
-
-
-def _expired_at(grant: Grant, change: Change, now: datetime) -> datetime | None:
-    if change.new.status is GrantStatus.VALID:
-        return None
-    return grant.expired_at or (now if change.new.status is GrantStatus.EXPIRED else None)
 
 
 def _remember(

@@ -30,6 +30,7 @@ from models.sealing import Keyring
 from nylas_api import NylasClient, open_http
 from simulator import Running, start
 from tasks.context import Context
+from tasks.observing import Observer
 
 T = TypeVar("T")
 API_KEY = "nyk_test_key"
@@ -267,7 +268,7 @@ async def ctx(database: Database, sim: Running, clock: SetClock, rings: Rings) -
 
 def another_worker(ctx: Context) -> Context:
     """The context of a second process: the same database and clock, nothing else shared."""
-    return replace(ctx, bulk=asyncio.Semaphore(4))
+    return replace(ctx, bulk=asyncio.Semaphore(4), observer=Observer())
 
 
 @pytest.fixture

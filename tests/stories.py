@@ -216,7 +216,7 @@ async def the_session(ctx: Context, sign_in: SignIn) -> AuthSession:
 async def stands(ctx: Context, sign_in: SignIn) -> tuple[AuthSessionStatus, Outcome | None]:
     """How the session and its event stand. A session that has ended keeps no secret."""
     row, event = await the_session(ctx, sign_in), await the_event(ctx, sign_in.event_id)
-    ended = row.status in (AuthSessionStatus.DONE, AuthSessionStatus.FAILED)
+    ended = row.status not in (AuthSessionStatus.RETURNED, AuthSessionStatus.EXCHANGING)
     assert (row.code is None, row.code_verifier is None, row.ended_at is not None) == (ended, ended, ended)
     return row.status, event.outcome
 

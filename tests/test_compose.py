@@ -233,7 +233,7 @@ def test_the_image_gets_every_package_and_nothing_that_is_secret() -> None:
 
 async def test_the_statements_in_the_pages_run_on_both_databases(database: Database) -> None:
     statements = [part for block in blocks(OPERATIONS, "sql") for part in block.split(";") if part.strip()]
-    assert len(statements) >= 3
+    assert statements
     for statement in statements:
         async with database.writing() as session:
             await session.execute(text(statement))

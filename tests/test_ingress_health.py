@@ -3,13 +3,18 @@
 import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 from redis.asyncio import Redis
 from sqlalchemy import text
 
 from ingress.embedded import start_valkey
+from ingress.web import make_web
 from models.database import Database
+from nylas_api import KeyRejected
+from simulator import Running
 from tests.front import installed, only_sqlite, served, without_database
+from worker.settings import read
 
 __all__ = ["installed", "without_database"]
 pytestmark = pytest.mark.usefixtures("installed")
@@ -18,7 +23,8 @@ pytestmark = pytest.mark.usefixtures("installed")
 async def test_a_sound_installation_is_ready(database: Database, valkey: str) -> None:
     async with served(valkey) as web:
         ready, alive = await web.get("/readyz"), await web.get("/healthz")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "database": "ok", "redis": "ok"})
+    well = {"status": "ready", "database": "ok", "redis": "ok", "nylas": "ok"}
+    assert (ready.status_code, ready.json()) == (200, well)
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
 
 
@@ -31,6 +37,27 @@ async def test_a_database_of_another_release_is_not_ready(database: Database, va
     assert (ready.json()["status"], ready.json()["redis"]) == ("not ready", "ok")
     assert "evergrant migrate" in ready.json()["database"]
     assert alive.status_code == 200
+
+
+async def test_a_nylas_that_refuses_the_key_is_told_of_and_we_stay_ready(
+    database: Database, valkey: str, sim: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes meanwhile is stored, and waits."""
+    monkeypatch.setenv("EVERGRANT_NYLAS_API_KEY", "nyk_another")
+    monkeypatch.setenv("EVERGRANT_NYLAS_API_URI", sim.url)
+    app = make_web(read(), redis_url=valkey)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://web") as web,
+    ):
+        with pytest.raises(KeyRejected):
+            await app.state.front.context.nylas.grants.list()
+        async with asyncio.timeout(5):
+            while (ready := await web.get("/readyz")).json()["nylas"] == "ok":  # noqa: ASYNC110 - a row sets no event
+                await asyncio.sleep(0.05)
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert ready.json()["nylas"].startswith("refuses our API key since ")
+    assert ready.json()["nylas"].endswith(": run evergrant doctor")
 
 
 @only_sqlite

@@ -144,7 +144,10 @@ def test_a_kind_that_is_not_nylas_to_ask_for_is_kept_and_ignored(kind: str) -> N
 
 
 def test_our_own_kinds_are_those_that_the_test_above_tries() -> None:
-    assert OURS == ["oauth.returned", "reauth.bulk_requested", "sync.requested"]
+    assert [
+        *("grant.recheck", "grant.reported"),
+        *("oauth.returned", "reauth.bulk_requested", "sync.requested", "webhooks.doubted"),
+    ] == OURS
 
 
 @pytest.mark.parametrize(

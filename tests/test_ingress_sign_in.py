@@ -6,11 +6,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from ingress.sign_in import PROVIDERS
 from ingress.web import make_web
 from models import AuthSessionStatus, Grant
 from models.database import Database
 from models.kinds import OAUTH_RETURNED
+from nylas_api import HOSTED_PROVIDERS
 from simulator import Running
 from tests.conftest import CLIENT_ID, SetClock
 from tests.front import WEB, inbox, installed, only_sqlite, without_database
@@ -50,7 +50,7 @@ async def test_a_user_signs_in_and_is_connected(browser: httpx.AsyncClient, sim:
 
 @only_sqlite
 async def test_nylas_is_asked_for_all_that_a_safe_sign_in_needs(browser: httpx.AsyncClient) -> None:
-    for provider in sorted(PROVIDERS):
+    for provider in sorted(HOSTED_PROVIDERS):
         asked = await starts(browser, provider, login_hint="a+b@example.com")
         assert asked["client_id"] == CLIENT_ID
         assert asked["redirect_uri"] == f"{WEB}/oauth/callback"

@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from models import Application, Event
 from models.columns import new_id
 from models.database import Database
-from models.inbox import receive, told
+from models.event import LONGEST_KEY
+from models.inbox import event_key, receive, told
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -125,3 +126,11 @@ async def test_calls_that_tell_the_same_in_another_order_do_not_block_each_other
         new = await asyncio.gather(*(store(database, *events) for events in both))
         assert len(new[0] | new[1]) == 300
     assert len(await inbox(database)) == 1500
+
+
+def test_a_key_of_our_own_fits_its_column_and_stays_the_same_and_its_own() -> None:
+    grant_id = "g" * 128
+    assert event_key("recheck", "g1", "now") == "recheck:g1:now"
+    keys = {event_key("recheck", grant_id, moment) for moment in ("now", "later", "now")}
+    assert len(keys) == 2
+    assert {len(key) for key in keys} == {LONGEST_KEY}

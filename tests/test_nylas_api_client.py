@@ -114,6 +114,12 @@ async def test_pages_are_walked_to_the_first_short_one_and_no_grant_comes_twice(
     assert set(wire.queries("order_by") + wire.queries("grant_status")) == {"asc", "invalid"}
 
 
+async def test_a_walk_that_remembers_nothing_may_meet_a_grant_twice() -> None:
+    async with nylas(page("a", "b"), page("b", "c"), page("d")) as (client, _):
+        pages = [[one.id for one in told.data] async for told in client.grants.each_page(limit=2, distinct=False)]
+    assert pages == [["a", "b"], ["b", "c"], ["d"]]
+
+
 async def test_a_page_size_that_nylas_lowered_does_not_end_the_list() -> None:
     replies = [page("a", "b", limit=2), page("c", limit=2)]
     async with nylas(*replies) as (client, wire):

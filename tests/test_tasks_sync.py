@@ -37,7 +37,7 @@ async def test_every_page_is_imported(ctx: Context, sim: Running) -> None:
     assert report == SyncReport(listed=450, new=450)
     assert listed[:3] == [200, 400, 450]
     assert set(await all_grants(ctx)) == set(grant_ids)
-    assert sim.state.calls.by_path == {"GET /v3/grants": 3}
+    assert sim.state.calls.by_path == {"GET /v3/connectors": 1, "GET /v3/grants": 3}
 
 
 async def test_a_full_last_page_is_not_the_end_of_the_world(ctx: Context, sim: Running) -> None:
@@ -78,7 +78,7 @@ async def test_a_grant_that_is_not_listed_is_looked_at_before_it_counts_as_delet
 
     report = await sync(ctx)
 
-    assert (report.listed, report.missing, report.changed, report.left_alone) == (4, 1, 1, 0)
+    assert report == SyncReport(listed=4, missing=1, gone=1)
     assert sim.state.calls.by_path["GET /v3/grants/{id}"] == 1
     grants = await all_grants(ctx)
     assert grants[gone].status is GrantStatus.DELETED
@@ -120,7 +120,7 @@ async def test_twenty_missing_are_no_surprise(ctx: Context, sim: Running, clock:
         sim.state.books.delete(at_nylas(sim, grant_id))
     clock.forward(minutes=1)
 
-    assert (await sync(ctx)).changed == 20
+    assert (await sync(ctx)).gone == 20
 
 
 async def test_a_page_that_cannot_be_had_deletes_nothing_and_the_event_stays_due(
@@ -143,7 +143,7 @@ async def test_a_page_that_cannot_be_had_deletes_nothing_and_the_event_stays_due
     at_nylas(sim, seed(sim)[0]).grant_status = "invalid"
     await sync_grants.run(ctx, [event.id])
     row = await the_event(ctx, event.id)
-    assert (row.outcome, row.reason) == (Outcome.DONE, "4 listed, 1 new, 0 changed")
+    assert (row.outcome, row.reason) == (Outcome.DONE, "4 listed, 1 new here, 0 changed, 0 gone there")
 
 
 async def test_two_syncs_at_once_adopt_each_grant_once(ctx: Context, sim: Running) -> None:

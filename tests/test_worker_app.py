@@ -15,10 +15,10 @@ from celery.utils.time import maybe_timedelta
 from redis import Redis
 
 from models.columns import new_id
-from models.kinds import EVENT_KINDS, GRANT_EXPIRED, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
+from models.kinds import GRANT_EXPIRED, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
 from tasks.schedule import SCHEDULE_FIRED
 from tests.celery_probe import HOLD, QUEUE, ProbeWorker
-from worker.app import KEY_PREFIX, TIME_LIMIT, make_app
+from worker.app import KEY_PREFIX, LONGER, TIME_LIMIT, make_app
 from worker.doorbell import Doorbell
 from worker.task import ContextTask
 
@@ -111,17 +111,17 @@ def test_every_task_is_registered_under_its_kind(app: "Celery[Any]") -> None:
     app.loader.import_default_modules()
     app.finalize()
     ours = {name for name in app.tasks if not name.startswith("celery.")}
-    assert ours == EVENT_KINDS | {REAUTH_REQUESTED, SCHEDULE_FIRED}
+    assert ours == {*QUEUES, SCHEDULE_FIRED}
     assert all(isinstance(app.tasks[name], ContextTask) for name in ours)
 
 
 def test_no_task_sets_for_itself_what_the_app_sets_for_all(app: "Celery[Any]") -> None:
     app.loader.import_default_modules()
     app.finalize()
-    for name in EVENT_KINDS | {REAUTH_REQUESTED}:
+    for name in QUEUES:
         task = app.tasks[name]
         assert (task.acks_late, task.ignore_result, task.reject_on_worker_lost) == (True, True, False)
-        assert (task.soft_time_limit, task.serializer) == (TIME_LIMIT, "json")
+        assert (task.soft_time_limit, task.serializer) == (LONGER.get(name, TIME_LIMIT), "json")
 
 
 def test_a_task_ends_before_its_message_is_given_to_another(app: "Celery[Any]") -> None:

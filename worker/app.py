@@ -4,19 +4,25 @@ from celery import Celery
 from kombu import Exchange
 from kombu import Queue as BrokerQueue
 
-from models.kinds import Queue
+from models.kinds import SYNC_REQUESTED, Queue
 from worker.schedule import beat_schedule
 from worker.task import ContextTask
 
 TASK_MODULES = (
     "tasks.bulk_reauth",
     "tasks.grant_hints",
+    "tasks.notices.delivering",
+    "tasks.notices.fanning_out",
     "tasks.oauth_callback",
+    "tasks.probing",
     "tasks.reauthentication",
+    "tasks.retiring",
     "tasks.schedule",
+    "tasks.silence",
     "tasks.sync",
 )
 TIME_LIMIT = 240
+LONGER = {SYNC_REQUESTED: 6 * 3600}  # a million grants are 5,000 pages; its message comes twice, its row does not
 KEY_PREFIX = "evergrant:"
 
 
@@ -53,6 +59,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         result_expires=None,  # else beat would fire Celery's own clean-up of results
         task_store_errors_even_if_ignored=False,
         task_soft_time_limit=TIME_LIMIT,
+        task_annotations={kind: {"soft_time_limit": limit} for kind, limit in LONGER.items()},
         worker_prefetch_multiplier=1,
         worker_cancel_long_running_tasks_on_connection_loss=True,
         worker_soft_shutdown_timeout=10,

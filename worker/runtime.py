@@ -6,21 +6,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
 from redis.asyncio import Redis
 
 from models import Application
 from models.database import Database
 from models.sealing import Keyring
-from nylas_api import HttpClient, KeyRejected, NylasClient, open_http
+from nylas_api import HttpClient, NylasClient, open_http
 from tasks.clock import system_clock
 from tasks.context import Context
+from tasks.notices.outbound import Outbound
 from worker.applications import ensure_application
 from worker.budget import SharedBudget
+from worker.endpoints import ensure_endpoints
+from worker.key_watch import KeyWatch
 from worker.places import RESERVED, Places
+from worker.policy import policy_of
 from worker.settings import Settings
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,13 @@ class Runtime:
     application: Application
     http: HttpClient
     redis: Redis | None
+    key_watch: KeyWatch
 
     async def close(self) -> None:
         """Close what was opened."""
+        await self.key_watch.close()
         await self.http.aclose()
+        await self.context.outbound.close()
         if self.redis:
             await self.redis.aclose()
         await self.context.database.close()
@@ -47,18 +51,23 @@ async def open_runtime(
     ring: Callable[[str, Sequence[UUID]], None],
     calls_in_flight: int = 50,
     redis_url: str | None = None,
+    watch_key: bool = False,
 ) -> Runtime:
-    """Open the parts, on the loop that will use them. At most `calls_in_flight` requests are at Nylas at once."""
+    """Open the parts, on the loop that will use them. At most `calls_in_flight` requests are at Nylas at once.
+
+    With `watch_key` a refused API key becomes an incident: for what serves, not for an admin's mistyped command.
+    """
     database = Database(settings.database)
     keys = Keyring(settings.keys())
     try:
         application = await ensure_application(database, keys, settings, now=system_clock())
+        await ensure_endpoints(database, keys, settings, application.id, now=system_clock())
     except BaseException:
         await database.close()
         raise
     url = redis_url or settings.redis_url
     redis = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
-    http = open_http(connections=calls_in_flight + RESERVED)
+    http, key_watch = open_http(connections=calls_in_flight + RESERVED), KeyWatch()
     nylas = NylasClient(
         api_uri=application.api_uri,
         api_key=keys.reveal(application, "api_key"),
@@ -68,7 +77,7 @@ async def open_runtime(
         in_flight=Places(calls_in_flight),
         connectors_path=settings.nylas_connectors_path,
         now=system_clock,
-        key_heard=_key_heard,
+        key_heard=key_watch.heard,
     )
     context = Context(
         application_id=application.id,
@@ -78,16 +87,13 @@ async def open_runtime(
         ring=ring,
         now=system_clock,
         chance=random.random,
+        policy=policy_of(settings),
+        public_url=settings.public_url,
+        outbound=Outbound(allow_private=settings.notice_allow_private, mail=settings.mail_server),
     )
-    return Runtime(settings, context, application, http, redis)
-
-
-def _key_heard(refused: KeyRejected | None) -> None:
-    """Alert whoever reads the log: until somebody mends the key, all work that needs Nylas waits."""
-    if refused:
-        log.error("nylas.key_refused", told=str(refused), request_id=refused.request_id, then="evergrant doctor")
-    else:
-        log.warning("nylas.key_taken_again")
+    if watch_key:
+        key_watch.write_to(context)
+    return Runtime(settings, context, application, http, redis, key_watch)
 
 
 _opening: Callable[[], "asyncio.Task[Runtime]"] | None = None

@@ -12,6 +12,7 @@ from celery.exceptions import SecurityWarning
 
 from worker.app import make_app
 from worker.doorbell import Doorbell
+from worker.endpoints import drop_unnamed
 from worker.pool import LOOP
 from worker.runtime import Runtime, current, open_runtime, opens_with
 from worker.settings import Settings
@@ -30,11 +31,12 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
 
     def start() -> "asyncio.Task[Runtime]":
         return asyncio.create_task(
-            open_runtime(settings, ring=doorbell.ring, calls_in_flight=concurrency, redis_url=redis_url)
+            open_runtime(settings, ring=doorbell.ring, calls_in_flight=concurrency, redis_url=redis_url, watch_key=True)
         )
 
     opens_with(start)
     runtime = LOOP.run(current())
+    LOOP.run(drop_unnamed(runtime.context, settings))
     LOOP.submit(sweep_for_ever(runtime.context))
 
     def on_ready(**_: Any) -> None:

@@ -7,15 +7,21 @@ import difflib
 import os
 import secrets
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from lifecycle.reminding import DAYS
 from models.database import UnsupportedDatabase, async_url
 from nylas_api import CONNECTORS_PATH
+from tasks.notices.addresses import NotAllowed, checked_url
+from tasks.notices.mail import MailServer
+from tasks.notices.secrets import read_secrets
+from worker import values
 
 PREFIX = "EVERGRANT_"
 
@@ -41,8 +47,27 @@ class Settings(BaseSettings):
     redis_url: Annotated[str, Field(repr=False)] = ""
     secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     log_format: Annotated[str, Field(pattern="^(text|json)$")] = "text"
+    notice_url: str = ""
+    notice_secret: SecretStr | None = None
+    notice_allow_private: bool = False
+    smtp_url: SecretStr | None = None
+    operator_email: Annotated[str, Field(repr=False)] = ""
+    reminder_days: Annotated[tuple[int, ...], NoDecode] = DAYS
+    quiet_hours: str = ""
+    time_zone: str = "UTC"
+    grace_seconds: Annotated[int, Field(ge=0, le=3600)] = 120
+    link_hours: Annotated[float, Field(gt=0, le=24)] = 24.0
+    incident_grants: Annotated[int, Field(ge=2)] = 20
+    incident_share: Annotated[float, Field(gt=0, le=1)] = 0.3
+    incident_window_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    brake_flips: Annotated[int, Field(ge=0)] = 20_000
+    brake_notices: Annotated[int, Field(ge=0)] = 5_000
+    brake_deletions: Annotated[int, Field(ge=0)] = 100
+    retire_after_days: Annotated[int | None, Field(ge=1, le=3650)] = None
+    retire_never: Annotated[tuple[str, ...], NoDecode, Field(repr=False)] = ()
+    price_per_grant: Annotated[Decimal | None, Field(ge=0)] = None
 
-    @field_validator("secret_keys", mode="before")
+    @field_validator("secret_keys", "retire_never", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -78,6 +103,37 @@ class Settings(BaseSettings):
         if value and urlsplit(value).scheme not in ("redis", "rediss"):
             raise ValueError("must be a URL such as redis://host:6379/0")
         return value
+
+    @field_validator("notice_secret")
+    @classmethod
+    def _signs(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            read_secrets(value.get_secret_value())
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
+        if value:
+            MailServer.of(value.get_secret_value())
+        return value
+
+    @field_validator("reminder_days", mode="before")
+    @classmethod
+    def _are_days(cls, value: object) -> object:
+        return values.reminder_days(value) if isinstance(value, str) else value
+
+    @field_validator("quiet_hours", "time_zone", "operator_email")
+    @classmethod
+    def _reads(cls, value: str, info: ValidationInfo) -> str:
+        readers = {"quiet_hours": values.quiet_hours, "time_zone": values.time_zone}
+        readers.get(str(info.field_name), values.email_address)(value)
+        return value
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """Where mails are handed over, if anywhere."""
+        return MailServer.of(self.smtp_url.get_secret_value()) if self.smtp_url else None
 
     @property
     def database(self) -> str:
@@ -138,6 +194,24 @@ def _key_of_file(path: Path) -> bytes:
         raise BadSettings(f"{path}: {error}") from error
 
 
+def _of_notices(settings: Settings) -> list[str]:
+    """Say what is wrong between the settings of notices."""
+    wrong = []
+    if settings.notice_url:
+        try:
+            checked_url(settings.notice_url, allow_private=settings.notice_allow_private)
+        except NotAllowed as error:
+            wrong.append(f"{PREFIX}NOTICE_URL: {error}")
+        if not settings.notice_secret:
+            wrong.append(
+                f"{PREFIX}NOTICE_SECRET is missing: what is sent to {PREFIX}NOTICE_URL is signed by it; make one with: "
+                'echo "whsec_$(openssl rand -base64 32)"'
+            )
+    if settings.operator_email and not settings.smtp_url:
+        wrong.append(f"{PREFIX}SMTP_URL is missing: mails to {PREFIX}OPERATOR_EMAIL need a mail server")
+    return wrong
+
+
 def _is_of_the_tests(name: str) -> bool:
     """Tell what the tests are told by, so that it may stay set where the product is started."""
     return name.startswith(f"{PREFIX}TEST_") or name == f"{PREFIX}NYLAS_OPENAPI"
@@ -165,6 +239,7 @@ def read() -> Settings:
                 f"{PREFIX}SECRET_KEYS is missing: with PostgreSQL every process needs the same key; "
                 "make one with: openssl rand -base64 32"
             )
+        wrong += _of_notices(settings)
     if wrong:
         raise BadSettings("The settings are not right:\n" + "\n".join(f"  - {line}" for line in wrong))
     return settings

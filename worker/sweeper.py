@@ -9,11 +9,14 @@ import structlog
 from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
-from models import Campaign, CampaignItem, CampaignStatus, Event
+from lifecycle.incidents import Scope
+from models import Campaign, CampaignItem, CampaignStatus, Event, Incident, Notice, RetirementItem
 from models.claims import Claimable, take_unrung, unrung
-from models.kinds import EVENT_KINDS, REAUTH_REQUESTED, most_ids
+from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, REAUTH_REQUESTED, RETIREMENT_APPROVED, most_ids
 from tasks.bulk_reauth import finish_if_done, nothing_left
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
+from tasks.notices.ringing import ring_deliveries
+from tasks.retirement_plans import finish_plans
 
 log = structlog.get_logger()
 
@@ -21,6 +24,8 @@ Row = TypeVar("Row", bound=Claimable)
 
 EVERY = 1.0
 EVENTS_AT_ONCE = 1_000
+NOTICES_AT_ONCE = 1_000
+INCIDENTS_AT_ONCE = 100
 ITEMS_AT_ONCE = BULK_CHUNKS_AT_ONCE * most_ids(REAUTH_REQUESTED)
 
 
@@ -36,7 +41,8 @@ async def sweep_for_ever(context: Context) -> None:
 
 async def sweep(context: Context) -> int:
     """Ring once for all that is due; return how many rows that was. It reads first: an idle sweep writes nothing."""
-    return await _events(context) + await _items(context)
+    rows = await _events(context) + await _items(context) + await _retirements(context)
+    return rows + await _notices(context) + await ring_deliveries(context) + await _incidents(context)
 
 
 async def _events(context: Context) -> int:
@@ -58,6 +64,26 @@ async def _items(context: Context) -> int:
     for campaign_id in campaigns:
         if await finish_if_done(context, campaign_id):
             log.info("campaign.finished", campaign_id=str(campaign_id))
+    return len(rows)
+
+
+async def _retirements(context: Context) -> int:
+    rows = await _forgotten(context, RetirementItem, most=ITEMS_AT_ONCE)
+    _ring(context, RETIREMENT_APPROVED, rows)
+    await finish_plans(context)
+    return len(rows)
+
+
+async def _incidents(context: Context) -> int:
+    """Those that a probe can close; a brake waits for a human."""
+    rows = await _forgotten(context, Incident, col(Incident.scope) != Scope.BRAKE, most=INCIDENTS_AT_ONCE)
+    _ring(context, INCIDENT_PROBE, rows)
+    return len(rows)
+
+
+async def _notices(context: Context) -> int:
+    rows = await _forgotten(context, Notice, col(Notice.held_by).is_(None), most=NOTICES_AT_ONCE)
+    _ring(context, NOTICE_DUE, rows)
     return len(rows)
 
 

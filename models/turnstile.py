@@ -1,0 +1,82 @@
+"""Whose turn it is to write to a SQLite file, among all processes of this machine."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+
+if sys.platform != "win32":  # there it is as SQLite has it
+    import fcntl
+
+PAUSE = 0.001
+
+
+class Turnstile:
+    """Lets the writers of a SQLite file in one by one, whoever has waited before whoever has just been.
+
+    SQLite lets a writer ask again after pauses of up to a tenth of a second, and a process that writes on and on
+    is always there first. Here two locks of the operating system (flock) stand before it: who holds the first waits
+    for the second, and lets go of the first once it has it. So who comes back finds the first one taken. A process
+    that dies lets go of both. This is a courtesy: who has waited for `patience` goes on, and SQLite keeps the order.
+    """
+
+    def __init__(self, database: Path, *, patience: timedelta) -> None:
+        """Nothing is opened yet. The locks are the files `…-line` and `…-turn` beside the database."""
+        self._paths = [database.with_name(f"{database.name}-{name}") for name in ("line", "turn")]
+        self._files: list[int] = []
+        self._patience = patience.total_seconds()
+        self._here = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it for the length of the block."""
+        if sys.platform == "win32" or not await self._first_of_this_process():
+            yield
+            return
+        try:
+            line, turn = self._opened()
+            deadline = asyncio.get_running_loop().time() + self._patience
+            try:
+                if await _taken(line, deadline):
+                    await _taken(turn, deadline)
+                fcntl.flock(line, fcntl.LOCK_UN)
+                yield
+            finally:
+                fcntl.flock(line, fcntl.LOCK_UN)
+                fcntl.flock(turn, fcntl.LOCK_UN)
+        finally:
+            self._here.release()
+
+    async def _first_of_this_process(self) -> bool:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._here.acquire()
+        except TimeoutError:
+            return False
+
+    def _opened(self) -> tuple[int, int]:
+        if not self._files:
+            self._files = [os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths]
+        line, turn = self._files
+        return line, turn
+
+    def close(self) -> None:
+        """Close the files. They stay where they are: another process may have them open."""
+        while self._files:
+            os.close(self._files.pop())
+
+
+async def _taken(file: int, deadline: float) -> bool:
+    """Take a lock; say whether that was possible in time. Asking costs a microsecond, and leaves the loop free."""
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            await asyncio.sleep(PAUSE)
+        else:
+            return True

@@ -1,0 +1,131 @@
+"""One cause, one incident: many grants that fail together are held back from their users, and told of once."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from lifecycle import GrantStatus, Spell
+from lifecycle.incidents import NARROWEST_FIRST, Scope, have_one_cause
+from lifecycle.tidings import Step, Tiding
+from models import Grant, HeldBy, Incident, Notice, Transition
+from tasks.context import Context
+from tasks.incidents import cohort, covering, open_incident, open_ones_of_grants, subject_of, the_open
+from tasks.telling import MOOT, News
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a grant has come by a look: what is to be told of it, if anything."""
+
+    grant: Grant
+    tiding: Tiding | None
+    spell: Spell | None
+    change: Transition | None
+
+
+async def explained(ctx: Context, session: AsyncSession, steps: Sequence[Progress], *, now: datetime) -> list[News]:
+    """Turn progress into news, each with the open incident that explains it; opens one where many fail together."""
+    told = [(step, step.tiding) for step in steps if step.tiding]
+    if not told:
+        return []
+    open_ones = await open_ones_of_grants(session, ctx)
+    if any(tiding.step is Step.PLAN for _, tiding in told):
+        open_ones += await _detect(ctx, session, open_ones, now=now)
+    return [News(step.grant, tiding, step.spell, step.change, covering(open_ones, step.grant)) for step, tiding in told]
+
+
+async def _detect(
+    ctx: Context, session: AsyncSession, open_ones: Sequence[Incident], *, now: datetime
+) -> list[Incident]:
+    """Look for what the grants that failed lately have in common; hold their notices if it is one cause."""
+    lately = _failed_lately(ctx, now)
+    wanted = select(col(Grant.credential_id), col(Grant.provider), func.count()).where(lately)
+    groups = await session.execute(wanted.group_by(col(Grant.credential_id), col(Grant.provider)))
+    failed = [(credential, provider, number) for credential, provider, number in groups]
+    opened: list[Incident] = []
+    for scope in NARROWEST_FIRST:
+        counted: Counter[str] = Counter()
+        for credential, provider, number in failed:
+            subject = subject_of(scope, credential, provider, ctx.application_id)
+            if subject and not _is_covered(ctx, [*open_ones, *opened], credential, provider):
+                counted[subject] += number
+        for subject, number in sorted(counted.items()):
+            if await _is_one_cause(ctx, session, scope, subject, number):
+                incident = await _open(ctx, session, scope, subject, number, lately, now=now)
+                opened += [incident] if incident else []
+    return opened
+
+
+def _failed_lately(ctx: Context, now: datetime) -> ColumnElement[bool]:
+    """In SQL: expired within the window; neither when we met them, nor in an incident that was closed since."""
+    explained_already = exists().where(
+        col(Notice.grant_id) == col(Grant.id),
+        col(Notice.incident_id) == col(Incident.id),
+        col(Incident.settled_at) >= col(Grant.expiry_seen_at),
+    )
+    return (
+        (col(Grant.application_id) == ctx.application_id)
+        & (col(Grant.status) == GrantStatus.EXPIRED)
+        & (col(Grant.expiry_seen_at) >= now - ctx.policy.thresholds.window)
+        & (col(Grant.first_seen_at) < col(Grant.expiry_seen_at))
+        & ~explained_already
+    )
+
+
+async def _is_one_cause(ctx: Context, session: AsyncSession, scope: Scope, subject: str, failed: int) -> bool:
+    limits = ctx.policy.thresholds
+    if failed < limits.handful or failed >= limits.number:  # then the size of the cohort doesn't matter
+        return have_one_cause(failed, failed, limits)
+    alive = select(func.count()).where(cohort(ctx, scope, subject), col(Grant.status) != GrantStatus.DELETED)
+    return have_one_cause(failed, await session.scalar(alive) or 0, limits)
+
+
+async def _open(
+    ctx: Context,
+    session: AsyncSession,
+    scope: Scope,
+    subject: str,
+    failed: int,
+    lately: ColumnElement[bool],
+    *,
+    now: datetime,
+) -> Incident | None:
+    """Open an incident, or find the one that another worker has opened meanwhile; hold what is not told yet."""
+    minutes = int(ctx.policy.thresholds.window.total_seconds() // 60)
+    whose = {Scope.CREDENTIAL: f"the credential {subject}", Scope.CONNECTOR: f"the {subject} connector"}
+    what = f"{failed} grants of {whose.get(scope, 'the application')} expired within {minutes} minutes"
+    failing = cohort(ctx, scope, subject) & lately
+    canary = select(col(Grant.id)).where(failing).order_by(col(Grant.expiry_seen_at).desc(), col(Grant.id)).limit(1)
+    incident = await open_incident(
+        ctx,
+        session,
+        scope,
+        subject,
+        what,
+        now=now,
+        grants=failed,
+        canary=await session.scalar(canary),
+        since=await session.scalar(select(func.min(col(Grant.expiry_seen_at))).where(failing)),
+    ) or await the_open(session, ctx, scope, subject)
+    if incident:
+        hold = (
+            update(Notice)
+            .where(
+                col(Notice.grant_id).in_(select(col(Grant.id)).where(failing)),
+                col(Notice.kind).in_(MOOT),
+                col(Notice.settled_at).is_(None),
+                col(Notice.held_by).is_(None) | col(Notice.held_by).in_((HeldBy.CONFIRMATION, HeldBy.BRAKE)),
+            )
+            .values(held_by=HeldBy.INCIDENT, incident_id=incident.id)
+        )
+        await session.execute(hold.execution_options(synchronize_session=False))
+    return incident
+
+
+def _is_covered(ctx: Context, incidents: Sequence[Incident], credential: str | None, provider: str) -> bool:
+    return any(subject_of(one.scope, credential, provider, ctx.application_id) == one.subject for one in incidents)

@@ -1,0 +1,1 @@
+"""Notices to the product: fanned out to its endpoints, signed, sent until they are taken, in order for each grant."""

@@ -1,0 +1,98 @@
+"""Who is told: the product's endpoints, and by mail the operator and the users whose other address is known."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from models import Delivery, Endpoint, Grant, Notice, NoticeKind, Outcome
+from tasks.context import Context
+from tasks.notices.links import link_id
+
+MAIL = "mailto:"
+CONTACTS = MAIL
+"""The endpoint that stands for the contacts of the grants, whoever they are."""
+
+FOR_OPERATORS = (
+    NoticeKind.INCIDENT_OPENED,
+    NoticeKind.INCIDENT_CLOSED,
+    NoticeKind.UNATTENDED,
+    NoticeKind.CAMPAIGN_FINISHED,
+)
+FOR_USERS = (NoticeKind.REAUTH_REQUIRED,)
+
+
+async def active(session: AsyncSession, application_id: UUID) -> Sequence[Endpoint]:
+    """Read the endpoints that are told, oldest first."""
+    wanted = select(Endpoint).where(col(Endpoint.application_id) == application_id, col(Endpoint.removed_at).is_(None))
+    return (await session.scalars(wanted.order_by(col(Endpoint.created_at), col(Endpoint.id)))).all()
+
+
+def wants(endpoint: Endpoint, notice: Notice, grant: Grant | None) -> bool:
+    """Tell whether an endpoint is told of this notice."""
+    if endpoint.url == CONTACTS and (grant is None or contact_of(grant) is None):
+        return False
+    return not endpoint.kinds or notice.kind.value in endpoint.kinds
+
+
+def can_take(endpoint: Endpoint, notice: Notice) -> bool:
+    """Tell whether a notice is of use to an endpoint: nobody is written to without a link to follow."""
+    return endpoint.url != CONTACTS or link_id(notice) is not None
+
+
+def contact_of(grant: Grant) -> str | None:
+    """Where the user of a grant can be told by mail, if not in the mailbox that is broken."""
+    if not grant.contact or grant.contact.casefold() == (grant.email or "").casefold():
+        return None
+    return grant.contact
+
+
+def named(endpoint: Endpoint) -> str:
+    """An endpoint in words, without the address of anybody."""
+    if endpoint.url == CONTACTS:
+        return "the users by mail"
+    return "the operator by mail" if endpoint.url.startswith(MAIL) else endpoint.url
+
+
+async def remove(ctx: Context, endpoint_id: UUID, *, why: str, error: str | None = None) -> int:
+    """Tell an endpoint nothing more, and cancel what was on its way; return how many deliveries that was.
+
+    What a worker is sending at this moment ends as it ends. `error` is kept for whoever asks why it is gone.
+    """
+    now = ctx.now()
+    async with ctx.database.writing() as session:
+        gone = update(Endpoint).where(col(Endpoint.id) == endpoint_id, col(Endpoint.removed_at).is_(None))
+        await session.execute(gone.values(removed_at=now, last_error=error, failing_since=None, rests_until=None))
+    async with ctx.database.writing() as session:
+        waiting = select(col(Delivery.id)).where(
+            col(Delivery.endpoint_id) == endpoint_id,
+            col(Delivery.settled_at).is_(None),
+            or_(col(Delivery.lease_until).is_(None), col(Delivery.lease_until) < now),
+        )
+        ids = (await session.scalars(waiting.with_for_update(skip_locked=True))).all()
+        return await _end(session, ids, Outcome.CANCELLED, why, now=now)
+
+
+async def give_up(ctx: Context, endpoint_id: UUID, *, tried_since: datetime, why: str) -> int:
+    """Set aside what waits for an endpoint since before then; return how many deliveries that was."""
+    now = ctx.now()
+    async with ctx.database.writing() as session:
+        waiting = select(col(Delivery.id)).where(
+            col(Delivery.endpoint_id) == endpoint_id,
+            col(Delivery.settled_at).is_(None),
+            col(Delivery.since) <= tried_since,
+            or_(col(Delivery.lease_until).is_(None), col(Delivery.lease_until) < now),
+        )
+        ids = (await session.scalars(waiting.with_for_update(skip_locked=True))).all()
+        return await _end(session, ids, Outcome.SET_ASIDE, why, now=now)
+
+
+async def _end(session: AsyncSession, ids: Sequence[UUID], outcome: Outcome, why: str, *, now: datetime) -> int:
+    for start in range(0, len(ids), 1_000):
+        ending = update(Delivery).where(col(Delivery.id).in_(ids[start : start + 1_000]))
+        ending = ending.values(settled_at=now, outcome=outcome, reason=why, claim_token=None, lease_until=None)
+        await session.execute(ending.execution_options(synchronize_session=False))
+    return len(ids)

@@ -1,0 +1,169 @@
+"""A notice is due: it is fanned out, one delivery for each endpoint that wants it, if it still holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from celery import shared_task
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from lifecycle import GrantStatus
+from lifecycle.brake import Braked
+from lifecycle.reminding import ESCALATION, number_after
+from models import Delivery, Endpoint, Grant, HeldBy, Notice, NoticeKind, Outcome
+from models.claims import close, postpone, still_ours
+from models.inbox import insert_or_ignore
+from models.kinds import NOTICE_DUE
+from tasks.brakes import put_on, room
+from tasks.claiming import Claim, claimed
+from tasks.context import Context
+from tasks.notices.endpoints import active, can_take, wants
+from tasks.notices.links import put_link
+from tasks.notices.ringing import ring_deliveries
+from tasks.recording import lock_grants
+from tasks.telling import MOOT, escalation, quiet_until, reminder, store
+
+A_MOMENT = timedelta(seconds=1)
+
+
+@shared_task(name=NOTICE_DUE)
+async def fan_out(ctx: Context, notice_ids: Sequence[UUID]) -> None:
+    """Turn notices into deliveries, and plan what follows each reminder, in one transaction."""
+    async with claimed(ctx, Notice, notice_ids) as claim:
+        if claim.rows:
+            await _fan_out(claim)
+    await ring_deliveries(ctx)
+
+
+async def _fan_out(claim: Claim[Notice]) -> None:
+    """The grants are locked before the notices, as whoever writes down what was seen of a grant does."""
+    ctx, now = claim.ctx, claim.ctx.now()
+    async with ctx.database.writing() as session:
+        grants = await lock_grants(session, sorted({row.grant_id for row in claim.rows if row.grant_id}))
+        notices = await still_ours(session, Notice, claim.token, [row.id for row in claim.rows])
+        release = Release(
+            ctx,
+            session,
+            now,
+            grants,
+            await active(session, ctx.application_id),
+            await _earlier(session, notices, now=now),
+            await room(session, ctx, Braked.NOTICES, now=now),
+        )
+        for notice in sorted(notices, key=lambda notice: (notice.grant_id or "", notice.seq)):
+            await release.settle(notice)
+        await session.flush()
+        if release.deliveries:
+            rows = [delivery.model_dump() for delivery in release.deliveries]
+            await session.execute(insert_or_ignore(session, Delivery), rows)
+        await store(session, release.planned)
+        if release.braked:
+            await put_on(ctx, session, Braked.NOTICES, now=now)
+
+
+async def _earlier(session: AsyncSession, notices: Sequence[Notice], *, now: datetime) -> Mapping[str, int]:
+    """Read, by grant, the number of the first notice that is due as well, and that others are at."""
+    first = select(col(Notice.grant_id), func.min(col(Notice.seq))).where(
+        col(Notice.grant_id).in_([notice.grant_id for notice in notices if notice.grant_id]),
+        col(Notice.id).not_in([notice.id for notice in notices]),
+        col(Notice.settled_at).is_(None),
+        col(Notice.held_by).is_(None),
+        col(Notice.due_at) <= now,
+    )
+    return {str(grant_id): seq for grant_id, seq in await session.execute(first.group_by(col(Notice.grant_id)))}
+
+
+@dataclass(slots=True)
+class Release:
+    """What becomes of the notices of one transaction."""
+
+    ctx: Context
+    session: AsyncSession
+    now: datetime
+    grants: Mapping[str, Grant]
+    endpoints: Sequence[Endpoint]
+    earlier: Mapping[str, int]
+    room: int | None
+    """How many more the brake lets go; None where there is no limit."""
+    deliveries: list[Delivery] = field(default_factory=list)
+    planned: list[Notice] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
+    braked: bool = False
+
+    async def settle(self, notice: Notice) -> None:
+        """Fan a notice out, or write down why not."""
+        grant = self.grants.get(notice.grant_id or "")
+        if reason := no_longer_true(notice, grant):
+            close(notice, Outcome.SKIPPED, now=self.now, reason=reason)
+            return
+        if self._has_to_wait(notice, grant):
+            self.waiting.add(notice.grant_id or "")
+            return
+        wanted_by = [one for one in self.endpoints if wants(one, notice, grant)]
+        if notice.grant_id and wanted_by and self.room is not None:
+            if self.room == 0:
+                notice.held_by, self.braked = HeldBy.BRAKE, True
+                self.waiting.add(notice.grant_id)
+                postpone(notice, until=notice.due_at, reason="the brake is on: too many notices within an hour")
+                return
+            self.room -= 1
+        if notice.kind is NoticeKind.REAUTH_REQUIRED and grant:
+            if wanted_by:
+                await put_link(self.ctx, self.session, notice, grant, now=self.now)
+            self.planned.append(self._next(notice, grant))
+        self._send(notice, [one for one in wanted_by if can_take(one, notice)])
+
+    def _has_to_wait(self, notice: Notice, grant: Grant | None) -> bool:
+        """Let go of a notice whose time has not come after all; say whether that is so."""
+        if notice.held_by:
+            postpone(notice, until=notice.due_at, reason=f"held: {notice.held_by.value}")
+        elif grant and grant.quarantined and notice.kind is not NoticeKind.DELETED:
+            notice.held_by = HeldBy.QUARANTINE
+            postpone(notice, until=notice.due_at, reason=f"the grant is in quarantine: {grant.quarantined}")
+        elif grant and (grant.id in self.waiting or self.earlier.get(grant.id, notice.seq) < notice.seq):
+            postpone(notice, until=self.now + A_MOMENT, reason="an earlier notice about this grant goes first")
+        elif grant and notice.kind is NoticeKind.REAUTH_REQUIRED and quiet_until(self.ctx, grant, self.now) > self.now:
+            postpone(notice, until=quiet_until(self.ctx, grant, self.now), reason="quiet hours of its user")
+        else:
+            return False
+        return True
+
+    def _next(self, notice: Notice, grant: Grant) -> Notice:
+        """Plan what follows a reminder: the next one, or after the last the word to the operator."""
+        assert grant.confirmed_at is not None
+        number = number_after(grant.confirmed_at, notice.number, self.now, days=self.ctx.policy.reminder_days)
+        if following := reminder(self.ctx, grant, number, now=self.now):
+            return following
+        last = escalation(self.ctx, grant, now=self.now)
+        last.due_at = max(last.due_at, self.now + ESCALATION)
+        return last
+
+    def _send(self, notice: Notice, endpoints: Sequence[Endpoint]) -> None:
+        if not endpoints:
+            nobody = f"no endpoint wants {notice.kind.value}" if self.endpoints else "no endpoint is set up"
+            close(notice, Outcome.SKIPPED, now=self.now, reason=nobody)
+            return
+        close(notice, Outcome.DONE, now=self.now)
+        for endpoint in endpoints:
+            self.deliveries.append(
+                Delivery(
+                    notice_id=notice.id,
+                    endpoint_id=endpoint.id,
+                    grant_id=notice.grant_id,
+                    seq=notice.seq,
+                    due_at=self.now,
+                    since=self.now,
+                )
+            )
+
+
+def no_longer_true(notice: Notice, grant: Grant | None) -> str | None:
+    """Say why what a notice tells is not so any more, if that is the case: of expiry only a confirmed one is told."""
+    if notice.kind not in MOOT or grant is None:
+        return None
+    if grant.status is not GrantStatus.EXPIRED:
+        return f"the grant is {grant.status.value}"
+    return None if grant.confirmed_at else "no second look has confirmed it"

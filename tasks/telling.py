@@ -1,0 +1,279 @@
+"""What is to be told becomes rows, in the transaction of the change: planned, held, released or withdrawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from lifecycle.backfill import backfill_until
+from lifecycle.reminding import escalation_due, reminder_due
+from lifecycle.spells import Spell
+from lifecycle.tidings import Step, Tiding
+from models import Campaign, CampaignItem, Event, Grant, HeldBy, Incident, Notice, NoticeKind, Outcome, Transition
+from models.inbox import event_key, insert_or_ignore, receive, told
+from models.kinds import GRANT_RECHECK
+from tasks.context import Context
+
+# What a recovery, or a deletion, makes pointless.
+MOOT = (NoticeKind.EXPIRED, NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """A step in the telling about one grant, and what it rests on."""
+
+    grant: Grant
+    tiding: Tiding
+    spell: Spell | None
+    """The spell that begins, goes on, or has just ended."""
+    change: Transition | None
+    incident: Incident | None = None
+    """The open incident that explains it, if there is one."""
+
+
+async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now: datetime) -> None:
+    """Write the notices, and the second looks, that the news call for. The grants must be locked."""
+    withdrawn = await _withdraw(session, news, now=now)
+    notices, looks = list[Notice](), list[Event]()
+    for item in news:
+        match item.tiding.step:
+            case Step.INTRODUCE:
+                notices.append(_notice(ctx, item, NoticeKind.VALID, now=now))
+            case Step.PLAN if item.spell:
+                held = _notice(ctx, item, NoticeKind.EXPIRED, now=now, due_at=item.spell.confirm_at)
+                held.held_by = HeldBy.INCIDENT if item.incident else HeldBy.CONFIRMATION
+                notices.append(held)
+                looks.append(second_look(ctx, item.grant, item.spell, now=now))
+            case Step.CONFIRM:
+                notices += await _confirmed(ctx, session, item, now=now)
+            case Step.RECOVER:
+                notices += _recovered(ctx, item, withdrawn.get(item.grant.id, ()), now=now)
+            case Step.END:
+                notices.append(_notice(ctx, item, NoticeKind.DELETED, now=now))
+            case Step.KEEP_QUIET:
+                before_us = "it had expired before Evergrant knew it"
+                notices.append(_untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
+            case _:
+                pass
+    await store(session, notices)
+    await receive(session, looks)
+
+
+def second_look(ctx: Context, grant: Grant, spell: Spell, *, now: datetime, since: datetime | None = None) -> Event:
+    """Make the event of a second look: due when the grace is over, once for each spell, or for what was since then."""
+    event = told(
+        GRANT_RECHECK,
+        event_key("recheck", grant.id, (since or spell.seen_at).isoformat()),
+        application_id=ctx.application_id,
+        source="evergrant",
+        now=now,
+        grant_id=grant.id,
+    )
+    event.due_at = max(now, spell.confirm_at)
+    return event
+
+
+async def store(session: AsyncSession, notices: Sequence[Notice]) -> None:
+    """Write notices down; of a kind a grant has one open notice at most, so another one is kept as untold."""
+    if not notices:
+        return
+    rows = [notice.model_dump() for notice in sorted(notices, key=lambda notice: notice.id)]
+    stored = await session.execute(insert_or_ignore(session, Notice).returning(Notice.id), rows)
+    new = set(stored.scalars().all())
+    doubled = [notice for notice in notices if notice.id not in new]
+    for notice in doubled:
+        reason = "one of this kind is on its way already"
+        if notice.kind is NoticeKind.GAP:
+            await _widen(session, notice)
+            reason += ", and covers this gap as well"
+        _untold(notice, reason, now=notice.created_at)
+    if doubled:
+        await session.execute(insert_or_ignore(session, Notice), [notice.model_dump() for notice in doubled])
+
+
+async def _widen(session: AsyncSession, gap: Notice) -> None:
+    """Let the notice of a gap that is on its way tell of everything until the end of a later one."""
+    mine = select(Notice).where(
+        col(Notice.grant_id) == gap.grant_id, col(Notice.kind) == NoticeKind.GAP, col(Notice.settled_at).is_(None)
+    )
+    for first in await session.scalars(mine.with_for_update()):
+        first.data = first.data | {"until": gap.data["until"]}
+
+
+def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> Notice | None:
+    """Make the notice that asks the user to come back; None after the last one."""
+    assert grant.confirmed_at is not None
+    due = reminder_due(
+        grant.confirmed_at,
+        number,
+        days=ctx.policy.reminder_days,
+        quiet=ctx.policy.quiet,
+        zone=_zone_of(ctx, grant),
+    )
+    if due is None:
+        return None
+    notice = _about(ctx, grant, NoticeKind.REAUTH_REQUIRED, now=now, due_at=max(due, now))
+    notice.number, notice.occurred_at = number, grant.confirmed_at
+    return notice
+
+
+def quiet_until(ctx: Context, grant: Grant, moment: datetime) -> datetime:
+    """Say until when the user of a grant is not to be reminded; the moment itself outside of quiet hours."""
+    return ctx.policy.quiet.end_of(moment, _zone_of(ctx, grant)) if ctx.policy.quiet else moment
+
+
+def escalation(ctx: Context, grant: Grant, *, now: datetime) -> Notice:
+    """Make the notice that tells the operator that nobody came back."""
+    assert grant.confirmed_at is not None
+    due = max(now, escalation_due(grant.confirmed_at, days=ctx.policy.reminder_days))
+    return _about(ctx, grant, NoticeKind.UNATTENDED, now=now, due_at=due)
+
+
+async def tell_of_campaign(ctx: Context, session: AsyncSession, campaign_id: UUID, *, now: datetime) -> None:
+    """Write the notice that a campaign has finished, with how many of its items ended in which way."""
+    campaign = await session.get_one(Campaign, campaign_id, populate_existing=True)
+    of_it = select(col(CampaignItem.outcome), func.count()).where(col(CampaignItem.campaign_id) == campaign_id)
+    ended = (await session.execute(of_it.group_by(col(CampaignItem.outcome)))).all()
+    data = {
+        "campaign_id": str(campaign_id),
+        "total": campaign.total,
+        "outcomes": {outcome.value: number for outcome, number in ended if outcome},
+        "started_at": campaign.started_at.isoformat() if campaign.started_at else None,
+        "finished_at": now.isoformat(),
+    }
+    finished = Notice(
+        application_id=ctx.application_id,
+        kind=NoticeKind.CAMPAIGN_FINISHED,
+        campaign_id=campaign_id,
+        data=data,
+        occurred_at=now,
+        created_at=now,
+        due_at=now,
+    )
+    await store(session, [finished])
+
+
+async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: datetime) -> list[Notice]:
+    """Release the notice that was held for the second look, unless an incident explains it; ask for a reminder."""
+    held = HeldBy.QUARANTINE if item.grant.quarantined else HeldBy.INCIDENT if item.incident else None
+    incident_id = item.incident.id if item.incident else None
+    release = (
+        update(Notice)
+        .where(
+            col(Notice.grant_id) == item.grant.id,
+            col(Notice.kind) == NoticeKind.EXPIRED,
+            col(Notice.settled_at).is_(None),
+            # An incident that explains it no more has nothing to hold.
+            col(Notice.held_by).in_((HeldBy.CONFIRMATION, HeldBy.INCIDENT)),
+        )
+        .values(held_by=held, incident_id=incident_id, due_at=now, data=facts(item.grant))
+    )
+    await session.execute(release.execution_options(synchronize_session=False))
+    first = reminder(ctx, item.grant, 0, now=now)
+    if first is None:
+        return []
+    first.held_by, first.incident_id = held, incident_id
+    return [first]
+
+
+def _recovered(ctx: Context, item: News, withdrawn: Sequence[NoticeKind], *, now: datetime) -> list[Notice]:
+    notice = _notice(ctx, item, NoticeKind.RECOVERED, now=now)
+    if item.spell:
+        notice.data = notice.data | {"expired_at": item.spell.expired_at.isoformat()}
+    if NoticeKind.EXPIRED in withdrawn:
+        _untold(notice, "nobody had been told that it had expired", now=now)
+    notices = [notice]
+    if lost := item.tiding.gap:
+        missed = _notice(ctx, item, NoticeKind.GAP, now=now)
+        missed.data = missed.data | {"since": lost.since.isoformat(), "until": lost.until.isoformat()}
+        notices.append(missed)
+    return notices
+
+
+async def _withdraw(session: AsyncSession, news: Sequence[News], *, now: datetime) -> Mapping[str, list[NoticeKind]]:
+    """Take back what is not told yet and no longer true; return which kinds that were, by grant."""
+    why = {
+        Step.WITHDRAW: "it recovered before it was confirmed",
+        Step.RECOVER: "it recovered",
+        Step.END: "it was deleted",
+    }
+    withdrawn: dict[str, list[NoticeKind]] = {}
+    for step, reason in why.items():
+        ids = [item.grant.id for item in news if item.tiding.step is step]
+        if not ids:
+            continue
+        moot = (
+            update(Notice)
+            .where(col(Notice.grant_id).in_(ids), col(Notice.kind).in_(MOOT), col(Notice.settled_at).is_(None))
+            .values(settled_at=now, outcome=Outcome.SKIPPED, reason=reason, claim_token=None, lease_until=None)
+            .returning(col(Notice.grant_id), col(Notice.kind))
+        )
+        for grant_id, kind in (await session.execute(moot.execution_options(synchronize_session=False))).all():
+            withdrawn.setdefault(str(grant_id), []).append(kind)
+    return withdrawn
+
+
+def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at: datetime | None = None) -> Notice:
+    notice = _about(ctx, item.grant, kind, now=now, due_at=due_at or now)
+    notice.transition_id = item.change.id if item.change else None
+    if notice.held_by is None and item.incident and kind in MOOT:
+        notice.held_by, notice.incident_id = HeldBy.INCIDENT, item.incident.id
+    return notice
+
+
+def _about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_at: datetime) -> Notice:
+    grant.notices += 1
+    return Notice(
+        application_id=ctx.application_id,
+        kind=kind,
+        grant_id=grant.id,
+        seq=grant.notices,
+        data=facts(grant),
+        occurred_at=grant.as_of,
+        created_at=now,
+        due_at=due_at,
+        held_by=HeldBy.QUARANTINE if grant.quarantined and kind is not NoticeKind.DELETED else None,
+    )
+
+
+def facts(grant: Grant) -> dict[str, Any]:
+    """Return what each notice about a grant tells of it. Times are ISO 8601 in UTC."""
+    told: dict[str, Any] = {
+        "grant_id": grant.id,
+        "provider": grant.provider,
+        "email": grant.email,
+        "status": grant.status.value,
+    }
+    if grant.expired_at:
+        told["expired_at"] = grant.expired_at.isoformat()
+        told["backfill_until"] = backfill_until(grant.expired_at).isoformat()
+    return told
+
+
+def _untold(notice: Notice, reason: str, *, now: datetime) -> Notice:
+    """Settle a notice that is not sent, with the reason."""
+    notice.settled_at, notice.outcome, notice.reason, notice.held_by = now, Outcome.SKIPPED, reason, None
+    return notice
+
+
+def _zone_of(ctx: Context, grant: Grant) -> ZoneInfo:
+    return _zone(grant.zone) or _zone(ctx.policy.zone) or ZoneInfo("UTC")
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+async def open_notices(session: AsyncSession, grant_id: str) -> Sequence[Notice]:
+    """Read what is still to be told of a grant."""
+    wanted = select(Notice).where(col(Notice.grant_id) == grant_id, col(Notice.settled_at).is_(None))
+    return (await session.scalars(wanted.order_by(col(Notice.seq)))).all()

@@ -1,0 +1,36 @@
+"""Which way to learn how grants stand takes the fewest calls: Nylas' lists, or one GET for each."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from math import ceil
+
+PAGE = 200
+"""Grants on a page of Nylas' list, at most (Nylas: GET /v3/grants, `limit`)."""
+
+
+class Way(StrEnum):
+    """How to look at many grants; where two take as many calls, the first is the surer."""
+
+    ALL = "all"
+    """The list of all grants: it tells of each, unless it is gone."""
+    INVALID = "invalid"
+    """The list of the invalid ones: it tells of each that is on it, and of nobody else."""
+    EACH = "each"
+    """One GET for each."""
+
+
+def costs(pending: int, held: int, expired: int) -> dict[Way, int]:
+    """Say how many calls each way takes, as far as we know: we hold so many grants, and know so many as expired.
+
+    Any of those that are to be looked at may be new to us, and any may turn out to be invalid.
+    """
+    return {
+        Way.ALL: ceil(max(held, pending) / PAGE),
+        Way.INVALID: ceil(min(expired + pending, max(held, pending)) / PAGE),
+        Way.EACH: pending,
+    }
+
+
+def cheapest(calls: Mapping[Way, int]) -> Way:
+    """Choose among ways by what they cost."""
+    return min(calls, key=lambda way: (calls[way], list(Way).index(way)))

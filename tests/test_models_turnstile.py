@@ -1,0 +1,93 @@
+"""The writers of a SQLite file come in turn, also those of another process that never pauses."""
+
+import asyncio
+import itertools
+import multiprocessing
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from models.database import Database
+from models.turnstile import Turnstile
+
+HELD = 0.05
+
+
+def writes_without_a_pause(url: str, told: Connection) -> None:
+    """A worker in a storm: it has the next transaction begun before anybody else has looked."""
+
+    async def write() -> None:
+        database = Database(url)
+
+        async def one() -> None:
+            async with database.writing() as session:
+                await session.execute(text("INSERT INTO told VALUES ('worker')"))
+                await asyncio.sleep(HELD)
+
+        told.send("on")
+        while not told.poll():
+            await one()
+        await database.close()
+
+    asyncio.run(write())
+
+
+@contextmanager
+def another_that_writes(url: str) -> Iterator[None]:
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=writes_without_a_pause, args=(url, theirs))
+    process.start()
+    try:
+        assert ours.recv() == "on"
+        time.sleep(4 * HELD)
+        yield
+    finally:
+        ours.send("off")
+        process.join(30)
+
+
+async def test_a_process_that_writes_on_and_on_lets_another_in_after_one_transaction(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/told.db"
+    database = Database(url)
+    async with database.writing() as session:
+        await session.execute(text("CREATE TABLE told (who TEXT)"))
+    with another_that_writes(url):
+        passed = []
+        for _ in range(10):
+            async with database.writing() as session:
+                count = text("SELECT count(*) FROM told WHERE who = 'worker'")
+                passed.append((await session.execute(count)).scalar_one())
+                await session.execute(text("INSERT INTO told VALUES ('web')"))
+    await database.close()
+    between = [later - earlier for earlier, later in itertools.pairwise(passed)]
+    assert max(between) <= 2, f"so many of the other's transactions went first: {between}"
+
+
+async def test_who_gets_no_turn_in_time_leaves_it_to_sqlite(tmp_path: Path) -> None:
+    mine, theirs = (Turnstile(tmp_path / "a.db", patience=timedelta(seconds=0.1)) for _ in range(2))
+    async with theirs.turn(), mine.turn():
+        pass
+    async with mine.turn(), asyncio.timeout(5), mine.turn():
+        pass
+    mine.close()
+    theirs.close()
+
+
+async def test_a_turn_that_is_not_waited_for_any_more_keeps_nobody_out(tmp_path: Path) -> None:
+    mine, theirs = (Turnstile(tmp_path / "a.db", patience=timedelta(seconds=30)) for _ in range(2))
+    async with theirs.turn():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), mine.turn():
+                raise AssertionError("it is theirs")
+    async with asyncio.timeout(5), mine.turn():
+        pass
+    async with asyncio.timeout(5), theirs.turn():
+        pass
+    mine.close()
+    theirs.close()
