@@ -3,7 +3,7 @@
 from models.api_token import ApiToken
 from models.application import Application
 from models.auth_session import AuthSession, AuthSessionStatus
-from models.campaign import Campaign, CampaignItem, CampaignStatus
+from models.campaign import Campaign, CampaignItem, CampaignStatus, Way
 from models.claims import Claimable, Outcome
 from models.connector import KnownConnector
 from models.event import Event
@@ -12,7 +12,10 @@ from models.incident import Incident
 from models.notice import Delivery, Endpoint, HeldBy, Notice, NoticeKind
 from models.reauth_link import ReauthLink
 from models.retirement import Retirement, RetirementItem, RetirementStatus
+from models.schedule import Schedule
+from models.tag import GrantTag
 from models.transition import Transition
+from models.vault import VaultSecret
 
 __all__ = [
     "ApiToken",
@@ -27,6 +30,7 @@ __all__ = [
     "Endpoint",
     "Event",
     "Grant",
+    "GrantTag",
     "HeldBy",
     "Incident",
     "KnownConnector",
@@ -37,5 +41,8 @@ __all__ = [
     "Retirement",
     "RetirementItem",
     "RetirementStatus",
+    "Schedule",
     "Transition",
+    "VaultSecret",
+    "Way",
 ]

@@ -1,0 +1,1 @@
+"""Campaigns: chosen, planned, worked on by the chunk, steered, and told of."""
