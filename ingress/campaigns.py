@@ -8,36 +8,16 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from ingress.terminal import err, say
-from models import Campaign, CampaignItem, CampaignStatus, Grant, Outcome
-from models.columns import new_id
+from models import Campaign, CampaignItem, CampaignStatus, Outcome
 from models.kinds import REAUTH_BULK_REQUESTED
-from tasks.bulk_reauth import GrantFilter, plan_campaign
-from tasks.connectors import by_its_own_credential
+from tasks.campaigns.choosing import GrantFilter
+from tasks.campaigns.planning import write_campaign
+from tasks.campaigns.preview import Preview, preview
+from tasks.campaigns.requests import CampaignRequest
 from worker.runtime import Runtime
 
 LOOKS_EVERY = 0.25
 SAYS_EVERY = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a campaign would do: how many grants match, and how many of them have a credential to renew them by."""
-
-    matching: int
-    by_credential: int
-    rate: float
-
-    @property
-    def seconds(self) -> float:
-        """How long the calls take at the budget."""
-        return self.by_credential / self.rate if self.rate else 0.0
-
-    def in_words(self) -> str:
-        """The plan as a sentence or two."""
-        alone = self.matching - self.by_credential
-        text = f"{self.matching} grants match; {self.by_credential} can be renewed by their credential"
-        text += f", in about {self.seconds:.0f} s at {self.rate:g} calls a second." if self.rate else "."
-        return text + (f" {alone} have none: only their users can sign in again; they are skipped." if alone else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +39,23 @@ class Standing:
         return f"{self.done} of {self.total}" + (f": {counts}" if counts else "")
 
 
-async def plan(runtime: Runtime, wanted: GrantFilter) -> Plan:
-    """Count what a campaign would be about; nothing is written."""
-    matching = wanted.matches(runtime.application.id)
-    async with runtime.context.database.reading() as session:
-        total = await session.scalar(select(func.count()).where(matching))
-        ready = matching & by_its_own_credential() & col(Grant.email).is_not(None)
-        able = await session.scalar(select(func.count()).where(ready))
-    return Plan(total or 0, able or 0, runtime.settings.nylas_rate)
-
-
-async def start(runtime: Runtime, wanted: GrantFilter) -> Campaign:
-    """Write the campaign and the event that asks for it, in one transaction, and ring."""
-    context, campaign_id = runtime.context, new_id()
-    async with context.database.writing() as session:
-        new = await plan_campaign(
-            session, runtime.application.id, wanted, id=campaign_id, source="cli", now=context.now()
+async def plan(runtime: Runtime, request: CampaignRequest) -> Preview:
+    """Count what a campaign would do; nothing is written."""
+    context = runtime.context
+    wanted = request.filter or GrantFilter()
+    async with context.database.reading() as session:
+        return await preview(
+            session, runtime.application.id, wanted, ask_users=request.ask_users, now=context.now()
         )
-        campaign = await session.get_one(Campaign, campaign_id)
+
+
+async def start(runtime: Runtime, request: CampaignRequest) -> Campaign:
+    """Write the campaign and the event that asks for it, in one transaction, and ring."""
+    context = runtime.context
+    async with context.database.writing() as session:
+        campaign, new = await write_campaign(
+            session, context, request, source="cli", actor="an admin", now=context.now()
+        )
     context.ring(REAUTH_BULK_REQUESTED, list(new))
     return campaign
 
@@ -111,7 +90,7 @@ async def watch(runtime: Runtime, campaign: Campaign) -> Standing:
         while True:
             standing = await look(runtime, campaign)
             progress.update(bar, completed=standing.done, total=standing.total or None)
-            if standing.status is CampaignStatus.FINISHED:
+            if standing.status not in (CampaignStatus.PLANNED, CampaignStatus.RUNNING):
                 return standing
             if not err.is_terminal and clock() - said_at >= SAYS_EVERY:
                 say(standing.in_words())

@@ -15,6 +15,7 @@ from ingress.cli_links import links_app, users_app
 from ingress.cli_notices import endpoints_app, notices_app
 from ingress.cli_options import AsJson, Yes
 from ingress.cli_retirement import retire_app
+from ingress.cli_schedules import schedules_app
 from ingress.cli_tokens import tokens_app
 from lifecycle import GrantStatus
 
@@ -40,6 +41,7 @@ app.add_typer(incidents_app, name="incidents")
 app.add_typer(brake_app, name="brake")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(notices_app, name="notices")
+app.add_typer(schedules_app, name="schedules")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]

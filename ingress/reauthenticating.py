@@ -12,7 +12,8 @@ from ingress.reauth_links import show_link
 from ingress.terminal import agree, fail, out, say
 from lifecycle import GrantStatus
 from models import Outcome
-from tasks.bulk_reauth import GrantFilter
+from tasks.campaigns.choosing import GrantFilter
+from tasks.campaigns.requests import CampaignRequest
 from tasks.links import connector_of
 from worker.runtime import Runtime
 
@@ -20,15 +21,15 @@ from worker.runtime import Runtime
 async def reauth(runtime: Runtime, filters: Mapping[str, str | None], *, dry_run: bool, yes: bool, wait: bool) -> None:
     """Plan a campaign, ask, start it, and watch it. Exits with 1 if some grants could not be renewed."""
     try:
-        wanted = GrantFilter.model_validate(filters)
+        request = CampaignRequest(filter=GrantFilter.model_validate(filters))
     except ValidationError as error:
         fail("; ".join(map(_refused, error.errors())), code=2)
-    planned = await plan(runtime, wanted)
-    say(planned.in_words())
+    planned = await plan(runtime, request)
+    say(planned.in_words(budget=runtime.settings.nylas_rate, rate=request.rate))
     if dry_run or not planned.matching:
         return
     agree("Start?", yes=yes)
-    await _go(runtime, wanted, wait=wait)
+    await _go(runtime, request, wait=wait)
 
 
 async def reauth_one(runtime: Runtime, name: str, *, wait: bool) -> None:
@@ -43,14 +44,14 @@ async def reauth_one(runtime: Runtime, name: str, *, wait: bool) -> None:
         connector = await connector_of(session, grant)
     by_its_user = connector is not None and connector.active_credential_id == grant.credential_id
     if grant.credential_id and grant.email and not by_its_user:
-        await _go(runtime, GrantFilter(grant_id=grant.id), wait=wait)
+        await _go(runtime, CampaignRequest(filter=GrantFilter(grant_id=grant.id)), wait=wait)
     else:
         say("Its user has to sign in again, by this link.")
         await show_link(runtime, grant)
 
 
-async def _go(runtime: Runtime, wanted: GrantFilter, *, wait: bool) -> None:
-    campaign = await start(runtime, wanted)
+async def _go(runtime: Runtime, request: CampaignRequest, *, wait: bool) -> None:
+    campaign = await start(runtime, request)
     out.print(str(campaign.id))
     if not wait:
         return

@@ -71,6 +71,7 @@ class Campaign(SQLModel, table=True):
     reason: str | None = None
     idempotency_key: str | None = Field(default=None, max_length=128)
     served_at: datetime | None = None
+    paced_until: datetime | None = None
     schedule_id: UUID | None = Field(default=None, foreign_key="schedule.id", index=True)
     fired_for: datetime | None = None
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -73,16 +73,23 @@ def unrung(model: type[Row], now: datetime) -> sa.ColumnElement[bool]:
 
 
 async def take_unrung(
-    session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool], now: datetime, most: int
+    session: AsyncSession,
+    model: type[Row],
+    *condition: sa.ColumnElement[bool],
+    now: datetime,
+    most: int,
+    order: Sequence[Any] = (),
 ) -> list[Row]:
-    """Choose rows that are due and free, and that nobody was told of lately, oldest first; note that now somebody is.
+    """Choose rows that are due and free, and that nobody was told of lately; note that now somebody is.
+
+    They come in the `order` that is given, or oldest first.
 
     Several processes may do so at once: no row is given to two of them.
     """
     forgotten = (
         sa.select(col(model.id))
         .where(unrung(model, now), *condition)
-        .order_by(col(model.due_at), col(model.id))
+        .order_by(*(order or (col(model.due_at), col(model.id))))
         .limit(most)
         .with_for_update(skip_locked=True)
     )

@@ -7,7 +7,7 @@ from nylas_api.applications import (
     HostedAuthentication,
     NylasApplication,
 )
-from nylas_api.budget import Budget, NoBudget
+from nylas_api.budget import Budget, NoBudget, wanted
 from nylas_api.client import NylasClient
 from nylas_api.connectors import (
     APP_OF,
@@ -37,6 +37,7 @@ from nylas_api.errors import (
     Unauthorized,
     Unavailable,
     Unreachable,
+    Withheld,
 )
 from nylas_api.grants import GrantFilters, NylasGrant
 from nylas_api.hosted_auth import HOSTED_PROVIDERS, AuthOptions, auth_url, tells_of_another_account
@@ -127,6 +128,7 @@ __all__ = [
     "Webhook",
     "WebhookChange",
     "WebhookIpAddresses",
+    "Withheld",
     "auth_url",
     "code_challenge",
     "new_code_verifier",
@@ -134,4 +136,5 @@ __all__ = [
     "sign",
     "signature_matches",
     "tells_of_another_account",
+    "wanted",
 ]

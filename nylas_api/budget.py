@@ -1,7 +1,12 @@
 """The leave that a call needs before it may go, so that all workers together stay under Nylas' limits."""
 
+from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import timedelta
 from typing import Protocol
+
+wanted: ContextVar[Callable[[], bool] | None] = ContextVar("wanted", default=None)
+"""Says whether a call is still wanted when its turn has come; if not, it ends as `Withheld` and nothing is sent."""
 
 
 class Budget(Protocol):

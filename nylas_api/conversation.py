@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import stamina
 
-from nylas_api.budget import Budget
-from nylas_api.errors import KeyRejected, RateLimited, Unauthorized
+from nylas_api.budget import Budget, wanted
+from nylas_api.errors import KeyRejected, RateLimited, Unauthorized, Withheld
 from nylas_api.lenient import Answer, Said, read_one
 from nylas_api.reading import read_answer, read_date
 from nylas_api.request import Request
@@ -80,7 +80,9 @@ class Conversation:
 
     async def _once(self, request: Request[T], course: Course) -> Answer[T]:
         async with self._place:
+            _check_wanted()
             await self.budget.take(request.group)
+            _check_wanted()
             asked_at, course.attempts = self.now(), course.attempts + 1
             began = asyncio.get_running_loop().time()
             bearer = self.api_key if request.hangs_on_the_key else request.access_token
@@ -95,3 +97,12 @@ class Conversation:
                 await self.budget.pushed_back(request.group, refusal.retry_after or PUSHED_BACK_FOR)
             raise
         return Answer(data, request_id, asked_at, read_date(headers.get("date")))
+
+
+def _check_wanted() -> None:
+    if not (wanted.get() or _always)():
+        raise Withheld("it was no longer wanted when its turn came")
+
+
+def _always() -> bool:
+    return True

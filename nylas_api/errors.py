@@ -59,6 +59,10 @@ class NylasError(Exception):
         self.outcome_unknown = facts.get("outcome_unknown", False)
 
 
+class Withheld(NylasError):
+    """The call was no longer wanted when its turn came (`nylas_api.budget.wanted`): nothing was sent."""
+
+
 class Transient(NylasError):
     """Asking again may help, not before `retry_after` has passed if Nylas gave one."""
 

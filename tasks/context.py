@@ -11,6 +11,7 @@ from models.database import Database
 from models.sealing import Keyring
 from nylas_api import KeyRejected, NylasClient, NylasError, Transient
 from tasks.clock import Clock
+from tasks.flow import Flow
 from tasks.notices.outbound import Outbound
 from tasks.observing import Observer, Seen
 from tasks.turns import Turns
@@ -40,6 +41,7 @@ class Context:
     lease: timedelta = LEASE
     public_url: str = "http://localhost:8000"
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
+    flow: Flow = field(default_factory=Flow)
     observer: Observer = field(default_factory=Observer)
     turns: Turns = field(init=False)
 

@@ -15,14 +15,16 @@ from models import Campaign, CampaignStatus, Grant, Incident
 from models.kinds import INCIDENT_PROBE
 from nylas_api import NylasError
 from tasks.api_key import probe_key
-from tasks.bulk_reauth import GrantFilter, plan_campaign
+from tasks.campaigns.choosing import GrantFilter
+from tasks.campaigns.planning import write_campaign
+from tasks.campaigns.requests import CampaignRequest
+from tasks.campaigns.ways import renew
 from tasks.claiming import Claim, each_alone
 from tasks.connectors import known_connectors
 from tasks.context import Context
 from tasks.holding import let_go
 from tasks.incidents import close_incident, its_grants, tally
 from tasks.looking import Look, look_at
-from tasks.reauthentication import renew
 from tasks.recording import Cause, record
 from tasks.silence import watch_webhooks
 from tasks.watching import watch_on
@@ -30,6 +32,7 @@ from tasks.watching import watch_on
 LOOKS_AT_ONCE = 5_000
 LOOKS_A_TRANSACTION = 200
 PATIENCE = timedelta(minutes=10)
+UNDER_WAY = (CampaignStatus.PLANNED, CampaignStatus.RUNNING, CampaignStatus.PAUSED)
 AT_ONCE = timedelta()
 
 
@@ -102,7 +105,8 @@ async def _renew_canary(claim: Claim[Incident], canary: Grant) -> None:
         for incident in incidents:
             incident.until, incident.canary, incident.probed_at = until, canary.id, until
             id = campaign_of(incident.id, until)
-            await plan_campaign(session, ctx.application_id, _others(incident), id=id, source="incident", now=until)
+            request = CampaignRequest(filter=_others(incident))
+            await write_campaign(session, ctx, request, source="incident", actor=None, now=until, id=id)
     await watch_on(claim, "its canary was renewed by its credential: the others are next", wait=FIRST_PROBE)
 
 
@@ -137,7 +141,7 @@ async def _look_at_all(claim: Claim[Incident], incident: Incident, well_since: d
         campaign = await session.get(Campaign, campaign_of(incident.id, well_since))
         wanted = select(col(Grant.id)).where(left).order_by(col(Grant.id)).limit(LOOKS_AT_ONCE)
         ids = (await session.scalars(wanted)).all()
-    if campaign and campaign.status is not CampaignStatus.FINISHED:
+    if campaign and campaign.status in UNDER_WAY:
         await watch_on(claim, f"its grants are being renewed by campaign {campaign.id}", wait=FIRST_PROBE)
         return
     if ids:

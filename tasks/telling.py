@@ -118,7 +118,7 @@ def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> Notic
     )
     if due is None:
         return None
-    notice = _about(ctx, grant, NoticeKind.REAUTH_REQUIRED, now=now, due_at=max(due, now))
+    notice = about(ctx, grant, NoticeKind.REAUTH_REQUIRED, now=now, due_at=max(due, now))
     notice.number, notice.occurred_at = number, grant.confirmed_at
     return notice
 
@@ -132,7 +132,7 @@ def escalation(ctx: Context, grant: Grant, *, now: datetime) -> Notice:
     """Make the notice that tells the operator that nobody came back."""
     assert grant.confirmed_at is not None
     due = max(now, escalation_due(grant.confirmed_at, days=ctx.policy.reminder_days))
-    return _about(ctx, grant, NoticeKind.UNATTENDED, now=now, due_at=due)
+    return about(ctx, grant, NoticeKind.UNATTENDED, now=now, due_at=due)
 
 
 async def tell_of_campaign(ctx: Context, session: AsyncSession, campaign_id: UUID, *, now: datetime) -> None:
@@ -220,14 +220,15 @@ async def _withdraw(session: AsyncSession, news: Sequence[News], *, now: datetim
 
 
 def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at: datetime | None = None) -> Notice:
-    notice = _about(ctx, item.grant, kind, now=now, due_at=due_at or now)
+    notice = about(ctx, item.grant, kind, now=now, due_at=due_at or now)
     notice.transition_id = item.change.id if item.change else None
     if notice.held_by is None and item.incident and kind in MOOT:
         notice.held_by, notice.incident_id = HeldBy.INCIDENT, item.incident.id
     return notice
 
 
-def _about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_at: datetime) -> Notice:
+def about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_at: datetime) -> Notice:
+    """Make a notice about a grant, the next of its own numbers. The grant must be locked."""
     grant.notices += 1
     return Notice(
         application_id=ctx.application_id,

@@ -5,7 +5,7 @@ from sqlalchemy import select
 from models import AuthSessionStatus, HeldBy, NoticeKind, Outcome, ReauthLink
 from models.kinds import GRANT_UPDATED
 from simulator import Running
-from tasks.bulk_reauth import start_campaigns
+from tasks.campaigns.starting import start_campaigns
 from tasks.context import Context
 from tasks.grant_hints import look_at_updated
 from tasks.oauth_callback import exchange_codes

@@ -12,9 +12,9 @@ from models import CampaignItem, CampaignStatus, Outcome
 from models.claims import claim
 from models.kinds import REAUTH_REQUESTED
 from simulator import Running
-from tasks.bulk_reauth import start_campaigns
+from tasks.campaigns.starting import start_campaigns
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
-from tasks.reauthentication import reauthenticate
+from tasks.campaigns.working import reauthenticate
 from tests.conftest import Rings, SetClock, another_worker
 from tests.stories import (
     all_grants,

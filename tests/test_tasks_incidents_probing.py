@@ -11,10 +11,10 @@ from models import CampaignStatus, Grant, HeldBy, Incident, NoticeKind, Outcome
 from models.claims import claim
 from models.kinds import REAUTH_BULK_REQUESTED, REAUTH_REQUESTED
 from simulator import Running
-from tasks.bulk_reauth import start_campaigns
+from tasks.campaigns.starting import start_campaigns
 from tasks.context import Context
 from tasks.probing import campaign_of, probe
-from tasks.reauthentication import reauthenticate
+from tasks.campaigns.working import reauthenticate
 from tests.conftest import Rings, SetClock, another_worker
 from tests.failing_together import (
     ACCOUNT,

@@ -11,9 +11,9 @@ from models import Grant, KnownConnector, Outcome
 from models.columns import new_id
 from models.database import Database
 from simulator import Running
-from tasks.bulk_reauth import GrantFilter, start_campaigns
+from tasks.campaigns.starting import GrantFilter, start_campaigns
 from tasks.context import Context
-from tasks.reauthentication import reauthenticate
+from tasks.campaigns.working import reauthenticate
 from tasks.scopes import a_scope, lacks
 from tests.conftest import SetClock
 from tests.front import only_sqlite, told

@@ -9,13 +9,13 @@ from worker.schedule import beat_schedule
 from worker.task import ContextTask
 
 TASK_MODULES = (
-    "tasks.bulk_reauth",
+    "tasks.campaigns.starting",
     "tasks.grant_hints",
     "tasks.notices.delivering",
     "tasks.notices.fanning_out",
     "tasks.oauth_callback",
     "tasks.probing",
-    "tasks.reauthentication",
+    "tasks.campaigns.working",
     "tasks.retiring",
     "tasks.schedule",
     "tasks.silence",

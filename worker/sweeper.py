@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from lifecycle.incidents import Scope
-from models import Campaign, CampaignItem, CampaignStatus, Event, Incident, Notice, RetirementItem
+from models import Campaign, CampaignStatus, Event, Incident, Notice, RetirementItem
 from models.claims import Claimable, take_unrung, unrung
-from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, REAUTH_REQUESTED, RETIREMENT_APPROVED, most_ids
-from tasks.bulk_reauth import finish_if_done, nothing_left
+from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, RETIREMENT_APPROVED, most_ids
+from tasks.campaigns.ending import finish_if_done, give_up, nothing_left
+from tasks.campaigns.serving import any_ready, ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.notices.ringing import ring_deliveries
 from tasks.retirement_plans import finish_plans
@@ -26,7 +27,7 @@ EVERY = 1.0
 EVENTS_AT_ONCE = 1_000
 NOTICES_AT_ONCE = 1_000
 INCIDENTS_AT_ONCE = 100
-ITEMS_AT_ONCE = BULK_CHUNKS_AT_ONCE * most_ids(REAUTH_REQUESTED)
+ITEMS_AT_ONCE = BULK_CHUNKS_AT_ONCE * most_ids(RETIREMENT_APPROVED)
 
 
 async def sweep_for_ever(context: Context) -> None:
@@ -56,15 +57,18 @@ async def _events(context: Context) -> int:
 
 
 async def _items(context: Context) -> int:
-    rows = await _forgotten(context, CampaignItem, most=ITEMS_AT_ONCE)
-    _ring(context, REAUTH_REQUESTED, rows)
+    rung = await ring_next(context, chunks=BULK_CHUNKS_AT_ONCE) if await any_ready(context) else 0
     async with context.database.reading() as session:
         done = select(col(Campaign.id)).where(col(Campaign.status) == CampaignStatus.RUNNING, nothing_left())
         campaigns = (await session.scalars(done)).all()
+        given_up = (col(Campaign.status) == CampaignStatus.CANCELLED) & col(Campaign.finished_at).is_(None)
+        cancelled = (await session.scalars(select(col(Campaign.id)).where(given_up))).all()
     for campaign_id in campaigns:
         if await finish_if_done(context, campaign_id):
             log.info("campaign.finished", campaign_id=str(campaign_id))
-    return len(rows)
+    for campaign_id in cancelled:
+        await give_up(context, campaign_id)
+    return rung
 
 
 async def _retirements(context: Context) -> int:

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from ingress.lists.ways import HOW, PASSWORDS, Refused, an_id, kind_in, settings_in, takes
+from ingress.lists.ways import HOW, PASSWORDS, Refused, an_id, kind_in, settings_in
 from nylas_api import PROVIDERS, BulkGrant
-from tasks.campaigns.lines import BadLine, Line
+from tasks.campaigns.lines import BadLine, Line, takes
 
 WHO = {"grant_id": 128, "email": 320, "provider": 32}
 """The fields that name a mailbox, and how long each may be."""

@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nylas_api import Ews, ICloud, Imap, ProviderSettings, RefreshToken
-from nylas_api.provider_settings import SETTINGS_OF
+from nylas_api import Ews, ICloud, Imap, RefreshToken
 from tasks.campaigns.lines import OwnSettings
 
 HOW = {
@@ -90,12 +89,6 @@ def settings_in(fields: Mapping[str, str], kind: Kind) -> OwnSettings:
     if "connector_credential_id" in values:
         values["credential_id"] = values.pop("connector_credential_id")
     return kind.model.model_validate(values)
-
-
-def takes(provider: str, model: type[ProviderSettings]) -> bool:
-    """Tell whether a mailbox of this provider can be authenticated so; of a provider unknown to us, any pass."""
-    models = next((models for known, models in SETTINGS_OF.items() if known == provider), None)
-    return models is None or model in models
 
 
 def an_id(fields: Mapping[str, str], name: str) -> str | None:

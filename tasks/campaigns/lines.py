@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from models import Way
-from nylas_api import Ews, ICloud, Imap, RefreshToken
+from nylas_api import Ews, ICloud, Imap, ProviderSettings, RefreshToken
+from nylas_api.provider_settings import SETTINGS_OF
 
 OwnSettings: TypeAlias = RefreshToken | Imap | ICloud | Ews
 """What authenticates one mailbox alone."""
@@ -50,6 +51,12 @@ class BadLine:
 def way_of(settings: OwnSettings) -> Way:
     """Say which way these settings are for; a mailbox with a password goes the way of IMAP, whatever its server is."""
     return Way.REFRESH if isinstance(settings, RefreshToken) else Way.IMAP
+
+
+def takes(provider: str, model: type[ProviderSettings]) -> bool:
+    """Tell whether a mailbox of this provider can be authenticated so; of a provider unknown to us, any pass."""
+    models = next((models for known, models in SETTINGS_OF.items() if known == provider), None)
+    return models is None or model in models
 
 
 def as_text(settings: OwnSettings) -> str:

@@ -113,7 +113,8 @@ class Release:
         if notice.kind is NoticeKind.REAUTH_REQUIRED and grant:
             if wanted_by:
                 await put_link(self.ctx, self.session, notice, grant, now=self.now)
-            self.planned.append(self._next(notice, grant))
+            if grant.confirmed_at:
+                self.planned.append(self._next(notice, grant))
         self._send(notice, [one for one in wanted_by if can_take(one, notice)])
 
     def _has_to_wait(self, notice: Notice, grant: Grant | None) -> bool:
@@ -161,8 +162,13 @@ class Release:
 
 
 def no_longer_true(notice: Notice, grant: Grant | None) -> str | None:
-    """Say why what a notice tells is not so any more, if that is the case: of expiry only a confirmed one is told."""
+    """Say why what a notice tells is not so any more, if that is the case: of expiry only a confirmed one is told.
+
+    A campaign may ask the user of a grant that works: for a scope that is missing, say.
+    """
     if notice.kind not in MOOT or grant is None:
+        return None
+    if notice.campaign_id and grant.status is not GrantStatus.DELETED:
         return None
     if grant.status is not GrantStatus.EXPIRED:
         return f"the grant is {grant.status.value}"

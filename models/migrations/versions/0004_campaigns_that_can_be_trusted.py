@@ -12,7 +12,7 @@ UNSETTLED = "settled_at IS NULL"
 WAYS = ("credential", "refresh_token", "imap", "hosted")
 NO_DEADLINE = str(2**40)
 CAMPAIGN_COLUMNS = (
-    *("fired_for", "schedule_id", "served_at", "idempotency_key", "reason"),
+    *("fired_for", "schedule_id", "paced_until", "served_at", "idempotency_key", "reason"),
     *("ask_users", "max_failures", "rate", "actor", "source"),
 )
 ITEM_COLUMNS = ("cause", "secret", "line", "credential_id", "provider", "email", "rank", "way")
@@ -85,6 +85,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("reason", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("idempotency_key", sa.String(length=128), nullable=True))
         batch_op.add_column(sa.Column("served_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("paced_until", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("schedule_id", sa.Uuid(), nullable=True))
         batch_op.add_column(sa.Column("fired_for", sa.DateTime(timezone=True), nullable=True))
         batch_op.create_foreign_key(op.f("fk_campaign_schedule_id"), "schedule", ["schedule_id"], ["id"])

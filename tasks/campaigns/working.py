@@ -1,0 +1,110 @@
+"""The items of a campaign: authenticate each mailbox anew at Nylas, and write each result as it comes."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from celery import shared_task
+from sqlalchemy import select
+from sqlmodel import col
+
+from models import Campaign, CampaignItem, Grant, KnownConnector, Way
+from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
+from nylas_api import Withheld, wanted
+from tasks.campaigns.ending import finish_if_done
+from tasks.campaigns.following import Following
+from tasks.campaigns.results import Result, settle
+from tasks.campaigns.serving import next_turn_in, ring_next
+from tasks.campaigns.ways import Kept, kept_secrets, renew_item
+from tasks.claiming import Claim, claimed
+from tasks.connectors import known_connectors
+from tasks.context import Context
+
+
+@shared_task(name=REAUTH_REQUESTED)
+async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
+    """Re-authenticate a chunk of a campaign's grants, side by side.
+
+    A process that works on enough chunks already lets this one go before it claims anything: the rows stay due, and
+    each chunk that ends rings for the next.
+    """
+    if ctx.bulk.locked():
+        return
+    async with ctx.bulk:
+        async with claimed(ctx, CampaignItem, item_ids) as claim:
+            if not claim.rows:
+                return
+            await _work(claim, await _read(claim))
+        for campaign_id in {item.campaign_id for item in claim.rows}:
+            await finish_if_done(ctx, campaign_id)
+        if not await ring_next(ctx) and (wait := await next_turn_in(ctx)):
+            await asyncio.sleep(wait)
+            await ring_next(ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What is known of the items of a chunk."""
+
+    campaigns: Sequence[Campaign]
+    grants: Mapping[str, Grant]
+    connectors: Mapping[str, KnownConnector]
+    kept: Kept
+
+
+async def _read(claim: Claim[CampaignItem]) -> Chunk:
+    ctx = claim.ctx
+    async with ctx.database.reading() as session:
+        ours = select(Campaign).where(col(Campaign.id).in_({item.campaign_id for item in claim.rows}))
+        theirs = select(Grant).where(col(Grant.id).in_([item.grant_id for item in claim.rows if item.grant_id]))
+        grants = {grant.id: grant for grant in await session.scalars(theirs)}
+        return Chunk(
+            (await session.scalars(ours)).all(),
+            grants,
+            await known_connectors(ctx, session),
+            await kept_secrets(session, ctx, claim.rows, grants),
+        )
+
+
+async def _work(claim: Claim[CampaignItem], chunk: Chunk) -> None:
+    ctx, following = claim.ctx, Following(claim.ctx, chunk.campaigns)
+    results: asyncio.Queue[tuple[CampaignItem, Result]] = asyncio.Queue()
+
+    async def ask(item: CampaignItem) -> None:
+        wanted.set(lambda: following.runs(item.campaign_id))
+        if item.way is Way.HOSTED:
+            results.put_nowait((item, Way.HOSTED))
+            return
+        async with ctx.flow.place():
+            if following.runs(item.campaign_id):
+                result = await renew_item(ctx, item, chunk.grants.get(item.grant_id or ""), chunk.connectors, chunk.kept)
+                ctx.flow.heard(result)
+            else:
+                result = Withheld("its campaign does not run")
+        results.put_nowait((item, result))
+
+    follower = asyncio.create_task(following.follow())
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_settle_as_they_come(claim, results, following))
+            for item in claim.rows:
+                group.create_task(ask(item))
+    finally:
+        follower.cancel()
+
+
+async def _settle_as_they_come(
+    claim: Claim[CampaignItem], results: asyncio.Queue[tuple[CampaignItem, Result]], following: Following
+) -> None:
+    """Commit what has come since the last commit, again and again: little is asked twice if we die."""
+    left = len(claim.rows)
+    while left:
+        batch = [await results.get()]
+        while not results.empty():
+            batch.append(results.get_nowait())
+        left -= len(batch)
+        new = await settle(claim, {item.id: result for item, result in batch}, following)
+        claim.ctx.ring(GRANT_REPORTED, list(new))
+
+

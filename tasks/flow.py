@@ -1,0 +1,66 @@
+"""How many calls of the work in bulk are under way at once: fewer when Nylas is in trouble, more when it answers."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nylas_api import NylasError, RateLimited, Transient
+
+ONCE_A = 1.0
+"""Seconds in which trouble counts once: the calls that are under way all tell of the same one."""
+
+
+class Flow:
+    """Additive increase, multiplicative decrease (as in TCP, RFC 5681), over the calls of a process' work in bulk.
+
+    There is no limit until the first 429, 5xx or silence: from then on half as many calls as were under way go at once.
+    Each round of answers without trouble allows one more. No fewer than one goes.
+    """
+
+    def __init__(self) -> None:
+        """Start without a limit."""
+        self.limit: float | None = None
+        self.under_way = 0
+        self._line: deque[asyncio.Future[None]] = deque()
+        self._trouble_at: float | None = None
+
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Wait until one more call may be under way, and have it so for the length of the block."""
+        while self.limit is not None and self.under_way >= self.limit:
+            called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._line.append(called)
+            try:
+                await called
+            except asyncio.CancelledError:
+                if called.done() and not called.cancelled():
+                    self._call()
+                raise
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
+            self._call()
+
+    def heard(self, answer: object) -> None:
+        """Take note of an answer: trouble at Nylas, or anything else."""
+        now = asyncio.get_running_loop().time()
+        if isinstance(answer, Transient):
+            if isinstance(answer, RateLimited) and answer.provider_limit:
+                return  # the provider's limit for that one mailbox
+            if self._trouble_at is None or now - self._trouble_at >= ONCE_A:
+                self._trouble_at = now
+                self.limit = max(1.0, min(self.limit or self.under_way, self.under_way) / 2)
+        elif not isinstance(answer, NylasError) and self.limit is not None:
+            self.limit += 1 / self.limit
+            self._call()
+
+    def _call(self) -> None:
+        room = len(self._line) if self.limit is None else int(self.limit) - self.under_way
+        while self._line and room > 0:
+            called = self._line.popleft()
+            if not called.done():
+                called.set_result(None)
+                room -= 1
