@@ -1,5 +1,6 @@
 """The lines of a list become items: of grants that we know, and of mailboxes that have none yet."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -162,6 +163,19 @@ async def test_a_grant_that_another_campaign_has_open_is_skipped(ctx: Context, s
     assert items[2].settled_at is None
     assert (items[3].grant_id, items[3].outcome, items[3].secret) == (one, Outcome.SKIPPED, None)
     assert items[3].reason == f"it is in campaign {first.id} that runs"
+
+
+async def test_two_lists_at_the_same_time_have_each_grant_open_once(ctx: Context, sim: Running) -> None:
+    grants = await known(ctx, sim, 40)
+    campaigns = [await a_campaign(ctx) for _ in range(2)]
+    lines = [Line(number, grant_id=grant_id) for number, grant_id in enumerate(grants, 2)]
+    told = await asyncio.gather(
+        written(ctx, campaigns[0], *lines[:30]), written(ctx, campaigns[1], *reversed(lines[10:]))
+    )
+    assert told == [[], []]
+    items = [item for campaign in campaigns for item in await the_items(ctx, campaign.id)]
+    assert len(items) == 60
+    assert sorted(str(item.grant_id) for item in items if item.settled_at is None) == sorted(grants)
 
 
 async def test_another_applications_grants_are_no_grants_of_ours(ctx: Context, sim: Running) -> None:
