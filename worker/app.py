@@ -18,6 +18,7 @@ TASK_MODULES = (
     "tasks.campaigns.working",
     "tasks.retiring",
     "tasks.schedule",
+    "tasks.schedules",
     "tasks.silence",
     "tasks.sync",
 )
