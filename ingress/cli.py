@@ -16,7 +16,9 @@ from ingress.cli_notices import endpoints_app, notices_app
 from ingress.cli_options import AsJson, Yes
 from ingress.cli_retirement import retire_app
 from ingress.cli_schedules import schedules_app
+from ingress.cli_tags import tags_app
 from ingress.cli_tokens import tokens_app
+from ingress.cli_vault import vault_app
 from lifecycle import GrantStatus
 
 app = typer.Typer(
@@ -28,6 +30,7 @@ app = typer.Typer(
 grants_app = typer.Typer(help="Look at grants.", no_args_is_help=True)
 app.add_typer(grants_app, name="grants")
 grants_app.add_typer(users_app)
+grants_app.add_typer(tags_app)
 app.add_typer(links_app, name="links")
 app.add_typer(connectors_app, name="connectors")
 app.add_typer(credentials_app, name="credentials")
@@ -42,6 +45,7 @@ app.add_typer(brake_app, name="brake")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(notices_app, name="notices")
 app.add_typer(schedules_app, name="schedules")
+app.add_typer(vault_app, name="vault")
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]

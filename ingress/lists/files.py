@@ -3,7 +3,7 @@
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -23,9 +23,22 @@ PART = 1_000
 def opened(path: str, columns: Mapping[str, int]) -> Iterator[Iterator[Line | BadLine]]:
     """Open a list by its path, or stdin for `-`; exits with 2 if it can't be read, or is no list as a whole."""
     name = "What came on stdin" if path == STDIN else path
+    with ExitStack() as files:
+        with _readable(name):
+            stream = sys.stdin.buffer if path == STDIN else files.enter_context(Path(path).open("rb"))
+            lines = read_list(stream, columns)
+        yield _read_on(name, lines)
+
+
+def _read_on(name: str, lines: Iterator[Line | BadLine]) -> Iterator[Line | BadLine]:
+    with _readable(name):
+        yield from lines
+
+
+@contextmanager
+def _readable(name: str) -> Iterator[None]:
     try:
-        with nullcontext(sys.stdin.buffer) if path == STDIN else Path(path).open("rb") as stream:
-            yield read_list(stream, columns)
+        yield
     except BadList as error:
         fail(f"{name} {error}", code=2)
     except OSError as error:
