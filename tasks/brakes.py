@@ -50,8 +50,12 @@ async def room(session: AsyncSession, ctx: Context, kind: Braked, *, now: dateti
 
 async def done(session: AsyncSession, ctx: Context, kind: Braked, *, now: datetime) -> int:
     """Count how much of a kind of work was done within the hour, and since the brake was released last."""
-    since = max(now - WINDOW, await _released(session, ctx, kind) or now - WINDOW)
-    return await _done(session, ctx, kind, since)
+    return await _done(session, ctx, kind, await counted_since(session, ctx, kind, now=now))
+
+
+async def counted_since(session: AsyncSession, ctx: Context, kind: Braked, *, now: datetime) -> datetime:
+    """Say since when work of this kind counts."""
+    return max(now - WINDOW, await _released(session, ctx, kind) or now - WINDOW)
 
 
 async def braked_flips(ctx: Context, session: AsyncSession, flips: Sequence[Grant]) -> frozenset[str]:

@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus, Observation
-from lifecycle.brake import Braked
+from lifecycle.brake import Braked, room_left
 from lifecycle.retirement import stricter
 from models import Grant, Outcome, Retirement, RetirementItem, RetirementStatus
 from models.claims import close, postpone
 from models.kinds import RETIREMENT_APPROVED
 from nylas_api import GrantNotFound, NylasError
-from tasks.brakes import BRAKED, put_on, room
+from tasks.brakes import BRAKED, counted_since, is_on, put_on
 from tasks.claiming import Claim, each_alone, settle_error
 from tasks.context import Context
 from tasks.incidents import open_incidents
@@ -101,14 +101,21 @@ async def _why_not(ctx: Context, session: AsyncSession, grant: Grant, plan: Reti
 
 
 async def _there_is_room(ctx: Context, session: AsyncSession, *, now: datetime) -> bool:
-    """Tell whether one more may be sent: those that are under way count as if they were done."""
-    left = await room(session, ctx, Braked.DELETIONS, now=now)
-    if left is None:
+    """Tell whether one more may be sent: those that are under way count as if they were done.
+
+    Both are counted at once: one that ends between two counts would be in neither.
+    """
+    limit = ctx.policy.limits.of(Braked.DELETIONS)
+    if limit == 0:
         return True
-    on_the_way = select(func.count()).where(
-        col(RetirementItem.sent_at).is_not(None), col(RetirementItem.settled_at).is_(None)
-    )
-    return left > (await session.scalar(on_the_way) or 0)
+    if await is_on(session, ctx, Braked.DELETIONS):
+        return False
+    since = await counted_since(session, ctx, Braked.DELETIONS, now=now)
+    done = (col(RetirementItem.outcome) == Outcome.DONE) & (col(RetirementItem.settled_at) > since)
+    under_way = col(RetirementItem.sent_at).is_not(None) & col(RetirementItem.settled_at).is_(None)
+    plans = select(col(Retirement.id)).where(col(Retirement.application_id) == ctx.application_id)
+    spent = select(func.count()).where(col(RetirementItem.retirement_id).in_(plans), done | under_way)
+    return room_left(await session.scalar(spent) or 0, limit) > 0
 
 
 async def _deleted(claim: Claim[RetirementItem], grant_id: str, *, at: datetime, request_id: str | None) -> None:

@@ -148,8 +148,8 @@ async def test_a_brake_keeps_expired_grants_and_the_sync_says_so(ctx: Context, s
 
     report = await sync(careful)
 
-    assert report == SyncReport(listed=30, braked=30)
-    assert report.in_words().endswith("30 kept as they are by the brake")
+    assert report == SyncReport(listed=30, changed=10, braked=20)
+    assert report.in_words().endswith("20 kept as they are by the brake")
 
 
 async def test_a_scheduled_sync_is_skipped_while_one_runs_and_another_waits(ctx: Context, clock: SetClock) -> None:
