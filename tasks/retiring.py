@@ -105,9 +105,6 @@ async def _there_is_room(ctx: Context, session: AsyncSession, *, now: datetime) 
 
     Both are counted at once: one that ends between two counts would be in neither.
     """
-    limit = ctx.policy.limits.of(Braked.DELETIONS)
-    if limit == 0:
-        return True
     if await is_on(session, ctx, Braked.DELETIONS):
         return False
     since = await counted_since(session, ctx, Braked.DELETIONS, now=now)
@@ -115,7 +112,8 @@ async def _there_is_room(ctx: Context, session: AsyncSession, *, now: datetime) 
     under_way = col(RetirementItem.sent_at).is_not(None) & col(RetirementItem.settled_at).is_(None)
     plans = select(col(Retirement.id)).where(col(Retirement.application_id) == ctx.application_id)
     spent = select(func.count()).where(col(RetirementItem.retirement_id).in_(plans), done | under_way)
-    return room_left(await session.scalar(spent) or 0, limit) > 0
+    left = room_left(await session.scalar(spent) or 0, ctx.policy.limits.of(Braked.DELETIONS))
+    return left is None or left > 0
 
 
 async def _deleted(claim: Claim[RetirementItem], grant_id: str, *, at: datetime, request_id: str | None) -> None:
