@@ -56,8 +56,9 @@ class Observer:
     looked at by a GET.
     """
 
-    def __init__(self) -> None:
-        """Start with nobody waiting."""
+    def __init__(self, *, patience_each: float = PATIENCE_EACH) -> None:
+        """Start with nobody waiting; so many seconds are waited for each look that is wanted, while more come."""
+        self._patience_each = patience_each
         self._waiting: Askers = {}
         self._order = count()
         self._alone: deque[tuple[datetime, int]] = deque()
@@ -105,7 +106,7 @@ class Observer:
         clock = asyncio.get_running_loop().time
         began, before = clock(), 0
         while before < (pending := len(self._waiting)):
-            patience = min(LONGEST_PATIENCE, WINDOW + PATIENCE_EACH * pending)
+            patience = min(LONGEST_PATIENCE, WINDOW + self._patience_each * pending)
             if clock() - began > patience:
                 return
             before = pending

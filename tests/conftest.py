@@ -33,6 +33,7 @@ from tasks.context import Context
 from tasks.observing import Observer
 
 T = TypeVar("T")
+HURRY = 0.0005  # seconds that a sweep of Nylas' list waits for each look that is wanted: a twentieth of the usual
 API_KEY = "nyk_test_key"
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 WEBHOOK_SECRET = "webhook-secret-of-the-tests"
@@ -262,13 +263,14 @@ async def ctx(database: Database, sim: Running, clock: SetClock, rings: Rings) -
         deadline=timedelta(seconds=2),
         attempts=1,
     )
-    yield Context(application.id, database, nylas, keys, rings, clock, lambda: 0.5)
+    observer = Observer(patience_each=HURRY)
+    yield Context(application.id, database, nylas, keys, rings, clock, lambda: 0.5, observer=observer)
     await http.aclose()
 
 
 def another_worker(ctx: Context) -> Context:
     """The context of a second process: the same database and clock, nothing else shared."""
-    return replace(ctx, bulk=asyncio.Semaphore(4), observer=Observer())
+    return replace(ctx, bulk=asyncio.Semaphore(4), observer=Observer(patience_each=HURRY))
 
 
 @pytest.fixture

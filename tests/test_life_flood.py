@@ -24,7 +24,7 @@ from nylas_api import sign
 from tests.installation import WEBHOOK_SECRET, Installation, expired
 from tests.journeys import CREDENTIAL, read, seed, standing
 
-GRANTS = int(os.environ.get("EVERGRANT_TEST_FLOOD", "600"))
+GRANTS = int(os.environ.get("EVERGRANT_TEST_FLOOD", "400"))
 SENDERS = 64
 CALLS = 150
 

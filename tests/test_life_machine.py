@@ -31,8 +31,9 @@ from models.sealing import Keyring
 from nylas_api import HttpClient, NylasClient, open_http
 from simulator import Running, start
 from tasks.context import Context
+from tasks.observing import Observer
 from tasks.sync import sync
-from tests.conftest import API_KEY, CLIENT_ID, Rings, SetClock
+from tests.conftest import API_KEY, CLIENT_ID, HURRY, Rings, SetClock
 from tests.life import TASKS
 from tests.stories import at_nylas, fails, hints, known, recovers
 
@@ -90,7 +91,17 @@ class World:
             api_uri=self.sim.url, api_key=API_KEY, client_id=CLIENT_ID, http=self.http, now=self.clock, attempts=1
         )
         ring, chance = self.rings, 0.5
-        return Context(application.id, self.database, nylas, self.keys, ring, self.clock, lambda: chance, policy=POLICY)
+        return Context(
+            application.id,
+            self.database,
+            nylas,
+            self.keys,
+            ring,
+            self.clock,
+            lambda: chance,
+            policy=POLICY,
+            observer=Observer(patience_each=HURRY),
+        )
 
     async def close(self) -> None:
         await self.http.aclose()
