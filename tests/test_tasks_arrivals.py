@@ -85,7 +85,7 @@ async def test_nobody_is_told_of_an_expiry_in_quarantine_and_after_a_release_all
 async def test_a_success_ends_the_campaigns_for_the_grant_and_takes_reminders_back(
     ctx: Context, sim: Running, clock: SetClock
 ) -> None:
-    grant_id, other = await known(ctx, sim, 2)
+    grant_id, other = await known(ctx, sim, 2, credential_id="service-account")
     for grant in (grant_id, other):
         at_nylas(sim, grant).grant_status = "invalid"
     for _ in range(2):

@@ -12,7 +12,8 @@ from simulator import Running
 from tasks.campaigns.starting import start_campaigns
 from tasks.context import Context
 from tasks.grant_hints import look_at_reported
-from tasks.campaigns.working import is_refusal, reauthenticate
+from tasks.campaigns.results import is_refusal
+from tasks.campaigns.working import reauthenticate
 from tests.conftest import Rings, SetClock
 from tests.failing_together import ACCOUNT
 from tests.stories import asked_for, at_nylas, fails, history, known, moves, recovers, the_event, the_grant, the_items
