@@ -12,7 +12,7 @@ from sqlmodel import col
 from ingress.terminal import fail, out, put_json, put_table
 from models import Campaign, Event, Schedule
 from models.kinds import SYNC_REQUESTED
-from tasks.schedules import first_of_its_keys, late
+from tasks.schedules import clocks, first_of_its_keys, late
 from tasks.timetables import Timetable, WrongTimetable
 from worker.runtime import Runtime
 from worker.schedule import CRONS
@@ -35,13 +35,14 @@ async def list_schedules(runtime: Runtime, *, as_json: bool) -> None:
     ours = (col(Schedule.application_id) == runtime.application.id) & col(Schedule.removed_at).is_(None)
     async with runtime.context.database.reading() as session:
         schedules = (await session.scalars(select(Schedule).where(ours).order_by(col(Schedule.name)))).all()
-    rows = [flat(schedule) for schedule in schedules]
+    rows = [(schedule, flat(schedule)) for schedule in schedules]
     rows += [_built_in(runtime, kind, cron) for kind, cron in CRONS.items()]
     if as_json:
-        put_json(rows)
+        put_json([row for _, row in rows])
         return
-    columns = ("name", "state", "asks_for", "cron", "zone", "next_at", "fired_at")
-    put_table(None, columns, [[row[column] for column in columns] for row in rows])
+    columns = ("name", "state", "asks_for", "cron", "zone")
+    told = [(*(row[column] for column in columns), *_by_its_clocks(schedule)) for schedule, row in rows]
+    put_table(None, (*columns, "next_at", "fired_at"), told)
 
 
 async def show_schedule(runtime: Runtime, name: str, *, as_json: bool) -> None:
@@ -113,13 +114,18 @@ def flat(schedule: Schedule) -> dict[str, str | None]:
     }
 
 
-def _built_in(runtime: Runtime, kind: str, cron: str) -> dict[str, str | None]:
+def _by_its_clocks(schedule: Schedule) -> tuple[str | None, str | None]:
+    due, fired = None if schedule.paused_at else schedule.next_at, schedule.fired_at
+    return clocks(schedule, due) if due else None, clocks(schedule, fired) if fired else None
+
+
+def _built_in(runtime: Runtime, kind: str, cron: str) -> tuple[Schedule, dict[str, str | None]]:
     now = runtime.context.now()
     due = Timetable.read(cron, "UTC").next_after(now)
     schedule = Schedule(
         application_id=runtime.application.id, name=kind, kind=kind, cron=cron, created_at=now, next_at=due
     )
-    return flat(schedule) | {"schedule_id": None, "created_at": None, "state": BUILT_IN}
+    return schedule, flat(schedule) | {"schedule_id": None, "created_at": None, "state": BUILT_IN}
 
 
 def _coming(schedule: Schedule, now: datetime) -> list[dict[str, str]]:

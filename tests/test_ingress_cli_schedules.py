@@ -3,12 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from models import Campaign, CampaignStatus, Event, Schedule
+from models import Campaign, CampaignStatus, Event, Outcome, Schedule
+from models.claims import close
 from models.database import Database
 from models.kinds import REAUTH_BULK_REQUESTED, SYNC_REQUESTED
 from tests.front import installed, only_sqlite, set_up, told, without_database
@@ -203,6 +205,20 @@ async def test_one_schedule_is_shown_with_what_came_of_it(evergrant: Command, da
     [firing] = shown["firings"]
     assert (firing["id"], firing["what"], firing["due_at"]) == (ran, "campaign", None)
     assert ran in table.out
+
+
+async def test_a_firing_that_came_late_is_shown_as_late_after_it_is_done(
+    evergrant: Command, database: Database
+) -> None:
+    await evergrant(*ADD, "--sync", "--yes")
+    event_id = (await evergrant("schedules", "run-now", "nightly")).out.strip()
+    async with database.writing() as session:
+        event = await session.get_one(Event, UUID(event_id))
+        event.occurred_at = event.received_at - timedelta(hours=3)
+        close(event, Outcome.DONE, now=event.received_at, reason="5 listed")
+    [firing] = (await evergrant("schedules", "show", "nightly", "--json")).data["firings"]
+    assert firing["reason"].startswith("5 listed; late by 3 h: it was due at ")
+    assert firing["outcome"] == "done"
 
 
 @pytest.mark.parametrize("command", ["show", "pause", "resume", "run-now", "remove"])
