@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ingress.cli_application import applications_app, redirect_uris_app, webhooks_app
+from ingress.cli_campaigns import campaigns_app
 from ingress.cli_connectors import connectors_app, credentials_app
 from ingress.cli_events import events_app
 from ingress.cli_incidents import brake_app, incidents_app
@@ -44,6 +45,7 @@ app.add_typer(incidents_app, name="incidents")
 app.add_typer(brake_app, name="brake")
 app.add_typer(endpoints_app, name="endpoints")
 app.add_typer(notices_app, name="notices")
+app.add_typer(campaigns_app, name="campaigns")
 app.add_typer(schedules_app, name="schedules")
 app.add_typer(vault_app, name="vault")
 
@@ -139,17 +141,54 @@ def reauth(
     provider: Provider = None,
     status: Status = None,
     credential: Annotated[str | None, typer.Option(help="Only grants of this connector credential.")] = None,
+    expired_since: Annotated[
+        str | None, typer.Option(help="Only grants that we saw expire at this time or later.")
+    ] = None,
+    expired_before: Annotated[str | None, typer.Option(help="Only grants that we saw expire before this time.")] = None,
     missing_scope: MissingScope = None,
+    email_domain: Annotated[str | None, typer.Option(help="Only grants with addresses of this domain.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only grants with this tag.")] = None,
+    hours_left: Annotated[
+        float | None, typer.Option(help="Only grants with some of their 72 hours left, but no more than this.")
+    ] = None,
+    list_path: Annotated[
+        str | None,
+        typer.Option(
+            "--list", metavar="PATH|-", help="Only the mailboxes of this list: CSV or JSON lines, or - for stdin."
+        ),
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Calls a second at most, below the budget.")] = None,
+    max_failures: Annotated[
+        str | None, typer.Option(help="It stops itself at more failures than this: 5%, or 100.")
+    ] = None,
+    ask_users: Annotated[
+        bool, typer.Option("--ask-users", help="Those whom nothing else can renew are asked to sign in.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print its id and return.")] = True,
 ) -> None:
-    """Re-authenticate many grants by their credentials, as a campaign."""
+    """Re-authenticate many grants, as a campaign: by their credentials, by what is kept for them, or by their users."""
     from ingress.commands import run
     from ingress.reauthenticating import reauth as reauth_command
 
-    filters = {"provider": provider, "status": status, "credential_id": credential, "missing_scope": missing_scope}
-    run(lambda runtime: reauth_command(runtime, filters, dry_run=dry_run, yes=yes, wait=wait))
+    filters = {
+        "provider": provider,
+        "status": status,
+        "credential_id": credential,
+        "expired_since": expired_since,
+        "expired_before": expired_before,
+        "missing_scope": missing_scope,
+        "email_domain": email_domain,
+        "tag": tag,
+        "hours_left": hours_left,
+    }
+    manner = {"rate": rate, "max_failures": max_failures, "ask_users": ask_users or None}
+    run(
+        lambda runtime: reauth_command(
+            runtime, filters, manner, list_path=list_path, dry_run=dry_run, yes=yes, wait=wait
+        )
+    )
 
 
 @grants_app.command("list")

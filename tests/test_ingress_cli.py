@@ -234,8 +234,7 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(
     before = sim.state.calls.total
     said, without_yes = await evergrant("reauth", "--dry-run"), await evergrant("reauth")
     assert (said.code, said.out) == (0, "")
-    assert "3 grants match; 0 can be renewed by their credential" in said.err
-    assert "3 have none" in said.err
+    assert "3 grants match. 3 are skipped: they have no credential: only their users can sign in again." in said.err
     assert (without_yes.code, without_yes.out) == (2, "")
     assert "say --yes" in without_yes.err
     assert sim.state.calls.total == before

@@ -14,6 +14,7 @@ from models import Grant, GrantTag
 from tasks.scopes import Scope, lacks
 
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.:/-]+$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Domain = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\s@%_\\]+$", to_lower=True)]
 
 
@@ -26,11 +27,11 @@ class GrantFilter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    provider: str | None = None
+    provider: Text | None = None
     status: GrantStatus | None = None
-    credential_id: str | None = None
-    grant_id: str | None = None
-    expired_since: datetime | None = None
+    credential_id: Text | None = None
+    grant_id: Text | None = None
+    expired_since: AwareDatetime | None = None
     expired_before: AwareDatetime | None = None
     missing_scope: Scope | None = None
     email_domain: Domain | None = None

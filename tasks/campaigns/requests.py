@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from lifecycle.campaigning import StopRule
 from tasks.campaigns.choosing import GrantFilter
 
-Name = Annotated[str, Field(min_length=1, max_length=320)]
+Name = Annotated[str, Field(min_length=1, max_length=320, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class CampaignRequest(BaseModel):

@@ -1,0 +1,114 @@
+"""A campaign for a list of mailboxes: its items are written while the list is read, and then it is asked for."""
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from ingress.campaign_plans import plan_list
+from ingress.lists.files import in_parts, opened, tell_of, warn_if_others_can_read
+from ingress.lists.lines import MAILBOXES
+from ingress.secret_files import STDIN
+from ingress.terminal import agree, fail, say
+from models import Campaign, CampaignStatus
+from models.columns import new_id
+from models.kinds import REAUTH_BULK_REQUESTED
+from tasks.campaigns.lines import BadLine, Line
+from tasks.campaigns.listed import write_listed
+from tasks.campaigns.planning import ask_for
+from tasks.campaigns.requests import CampaignRequest
+from tasks.campaigns.steering import cancel
+from worker.runtime import Runtime
+
+ACTOR = "an admin"
+
+
+async def by_list(runtime: Runtime, path: str, manner: CampaignRequest, *, dry_run: bool, yes: bool) -> Campaign | None:
+    """Say what a campaign for this list would do, ask, and start it; None after a dry run.
+
+    What comes on stdin can be read only once: there is nothing to ask by then.
+    """
+    if path == STDIN and not (dry_run or yes):
+        fail("What comes on stdin can be read only once: say --dry-run, or --yes", code=2)
+    if dry_run or not yes:
+        with opened(path, MAILBOXES) as lines:
+            planned, bad = await plan_list(runtime.context, _warned(path, lines), ask_users=manner.ask_users)
+        tell_of(bad)
+        say(planned.in_words(budget=runtime.settings.nylas_rate, rate=manner.rate))
+        _count(bad)
+        if dry_run:
+            return None
+        if not planned.matching:
+            fail(f"{path} has no line that a campaign can be for.")
+        agree("Start?", yes=yes)
+    return await _write(runtime, path, manner, tell=yes)
+
+
+async def _write(runtime: Runtime, path: str, manner: CampaignRequest, *, tell: bool) -> Campaign:
+    """Write the campaign with its items, part by part, and ask for it; what fails in between is given up."""
+    ctx = runtime.context
+    campaign = Campaign(
+        id=new_id(),
+        application_id=ctx.application_id,
+        status=CampaignStatus.PLANNED,
+        filter={"list": True},
+        created_at=ctx.now(),
+        source="cli",
+        actor=ACTOR,
+        rate=manner.rate,
+        max_failures=manner.max_failures,
+        ask_users=manner.ask_users,
+    )
+    try:
+        with opened(path, MAILBOXES) as lines:
+            async with ctx.database.writing() as session:
+                session.add(campaign)
+            good, bad = await _write_lines(runtime, campaign, _warned(path, lines) if tell else lines, tell=tell)
+        if not good:
+            fail(f"{path} has no line that a campaign can be for.")
+        async with ctx.database.writing() as session:
+            new = await ask_for(session, campaign, now=ctx.now())
+    except BaseException:
+        await _give_up(runtime, campaign.id)
+        raise
+    if bad and tell:
+        say(f"{bad} lines are left out.")
+    ctx.ring(REAUTH_BULK_REQUESTED, list(new))
+    return campaign
+
+
+async def _write_lines(
+    runtime: Runtime, campaign: Campaign, lines: Iterable[Line | BadLine], *, tell: bool
+) -> tuple[int, int]:
+    """Write the items; return how many lines have got one, and how many none."""
+    ctx, good, bad = runtime.context, 0, 0
+    for part in in_parts(lines):
+        refused = [line for line in part if isinstance(line, BadLine)]
+        understood = [line for line in part if isinstance(line, Line)]
+        async with ctx.database.writing() as session:
+            refused += await write_listed(session, ctx, campaign, understood, now=ctx.now())
+        good, bad = good + len(part) - len(refused), bad + len(refused)
+        if tell:
+            tell_of(sorted(refused, key=lambda line: line.number))
+    return good, bad
+
+
+async def _give_up(runtime: Runtime, campaign_id: UUID) -> None:
+    """Let go of the grants of a list that was not read to its end."""
+    async with runtime.context.database.reading() as session:
+        there = await session.get(Campaign, campaign_id)
+    if there:
+        await cancel(runtime.context, campaign_id, actor="Evergrant: its list was not read to the end")
+
+
+def _warned(path: str, lines: Iterable[Line | BadLine]) -> Iterator[Line | BadLine]:
+    """Say once that others can read the list, if there are secrets in it."""
+    warned = False
+    for line in lines:
+        if not warned and isinstance(line, Line) and line.settings:
+            warn_if_others_can_read(path)
+            warned = True
+        yield line
+
+
+def _count(bad: list[BadLine]) -> None:
+    if bad:
+        say(f"{len(bad)} lines are left out.")
