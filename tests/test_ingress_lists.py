@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -253,3 +255,13 @@ def test_a_list_of_tags_takes_a_grant_once_for_each_tag_and_no_secret() -> None:
         read("email,refresh_token\na@example.com,x", TAGS)
     with pytest.raises(BadList, match="unknown column: column 2"):
         read("email,tag\na@example.com,x")
+
+
+def test_the_lists_that_the_page_shows_can_be_read_as_they_stand() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "lists.md").read_text()
+    shown = re.findall(r"```(csv|json)\n(.*?)```", page, re.S)
+    assert [kind for kind, _ in shown] == ["csv", "json", "csv"]
+    for number, (_, content) in enumerate(shown):
+        results = read(content.encode(), TAGS if number == 2 else MAILBOXES)
+        assert reasons(results) == {}
+        assert results

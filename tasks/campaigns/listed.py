@@ -65,11 +65,9 @@ async def find_named(session: AsyncSession, application_id: UUID, lines: Sequenc
     """Read the grants that lines name, by id or by address, in one query; deleted ones only by id."""
     ids = {line.grant_id for line in lines if line.grant_id}
     emails = {line.email.lower() for line in lines if line.email and not line.grant_id}
+    of_ours = select(Grant).where(col(Grant.application_id) == application_id)
+    wanted = of_ours.where(or_(col(Grant.id).in_(ids), func.lower(col(Grant.email)).in_(emails)))
     named = Named()
-    wanted = select(Grant).where(
-        col(Grant.application_id) == application_id,
-        or_(col(Grant.id).in_(ids), func.lower(col(Grant.email)).in_(emails)),
-    )
     for grant in await session.scalars(wanted):
         named.by_id[grant.id] = grant
         if grant.email and grant.status is not GrantStatus.DELETED:
@@ -107,13 +105,20 @@ async def write_listed(
             case None:
                 bad.append(BadLine(line.number, f"no grant of ours has this address: {SAY_HOW}"))
     items.sort(key=lambda item: item.grant_id or "")  # two lists in different order must not wait for each other
-    if items:
-        await session.execute(insert_or_ignore(session, CampaignItem), [item.model_dump() for item in items])
-    bad += await _named_before(session, campaign, first)
-    again = {line.number for line in bad}
-    mine = {grant_id: line for grant_id, line in first.items() if line not in again}
-    await skip_the_taken(session, campaign, mine, now=now)
+    new = await _store(session, items)
+    if left := {grant_id: line for grant_id, line in first.items() if line not in new}:
+        bad += await _named_before(session, campaign, left)
+        again = {line.number for line in bad}
+        await skip_the_taken(session, campaign, {id: line for id, line in left.items() if line not in again}, now=now)
     return sorted(bad, key=lambda line: line.number)
+
+
+async def _store(session: AsyncSession, items: Sequence[CampaignItem]) -> set[int | None]:
+    """Write those of the items that are new; return their lines."""
+    if not items:
+        return set()
+    stored = insert_or_ignore(session, CampaignItem).returning(CampaignItem.line)
+    return set((await session.execute(stored, [item.model_dump() for item in items])).scalars())
 
 
 def _fits(provider: str, line: Line) -> bool:
