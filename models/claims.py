@@ -97,8 +97,8 @@ async def take_unrung(
     if not ids:
         return []
     told = sa.update(model).where(col(model.id).in_(ids)).values(rung_at=now).returning(model)
-    rows = await session.scalars(told.execution_options(synchronize_session=False))
-    return sorted(rows.all(), key=lambda row: (row.due_at, row.id))
+    rows = {row.id: row for row in await session.scalars(told.execution_options(synchronize_session=False))}
+    return [rows[id] for id in ids]
 
 
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:

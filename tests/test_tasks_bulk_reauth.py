@@ -13,8 +13,8 @@ from models.claims import claim
 from models.kinds import REAUTH_REQUESTED
 from simulator import Running
 from tasks.campaigns.starting import start_campaigns
-from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.campaigns.working import reauthenticate
+from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tests.conftest import Rings, SetClock, another_worker
 from tests.stories import (
     all_grants,

@@ -12,9 +12,9 @@ from models.claims import claim
 from models.kinds import REAUTH_BULK_REQUESTED, REAUTH_REQUESTED
 from simulator import Running
 from tasks.campaigns.starting import start_campaigns
+from tasks.campaigns.working import reauthenticate
 from tasks.context import Context
 from tasks.probing import campaign_of, probe
-from tasks.campaigns.working import reauthenticate
 from tests.conftest import Rings, SetClock, another_worker
 from tests.failing_together import (
     ACCOUNT,

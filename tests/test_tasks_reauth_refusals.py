@@ -9,11 +9,11 @@ from models import Outcome
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
 from nylas_api import NylasError, Rejected, Unavailable
 from simulator import Running
+from tasks.campaigns.results import is_refusal
 from tasks.campaigns.starting import start_campaigns
+from tasks.campaigns.working import reauthenticate
 from tasks.context import Context
 from tasks.grant_hints import look_at_reported
-from tasks.campaigns.results import is_refusal
-from tasks.campaigns.working import reauthenticate
 from tests.conftest import Rings, SetClock
 from tests.failing_together import ACCOUNT
 from tests.stories import asked_for, at_nylas, fails, history, known, moves, recovers, the_event, the_grant, the_items

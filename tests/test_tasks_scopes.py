@@ -12,8 +12,8 @@ from models.columns import new_id
 from models.database import Database
 from simulator import Running
 from tasks.campaigns.starting import GrantFilter, start_campaigns
-from tasks.context import Context
 from tasks.campaigns.working import reauthenticate
+from tasks.context import Context
 from tasks.scopes import a_scope, lacks
 from tests.conftest import SetClock
 from tests.front import only_sqlite, told

@@ -17,6 +17,7 @@ from redis import Redis
 from models.columns import new_id
 from models.kinds import GRANT_EXPIRED, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
 from tasks.schedule import SCHEDULE_FIRED
+from tasks.schedules import SCHEDULES_DUE
 from tests.celery_probe import HOLD, QUEUE, ProbeWorker
 from worker.app import KEY_PREFIX, LONGER, TIME_LIMIT, make_app
 from worker.doorbell import Doorbell
@@ -111,7 +112,7 @@ def test_every_task_is_registered_under_its_kind(app: "Celery[Any]") -> None:
     app.loader.import_default_modules()
     app.finalize()
     ours = {name for name in app.tasks if not name.startswith("celery.")}
-    assert ours == {*QUEUES, SCHEDULE_FIRED}
+    assert ours == {*QUEUES, SCHEDULE_FIRED, SCHEDULES_DUE}
     assert all(isinstance(app.tasks[name], ContextTask) for name in ours)
 
 
@@ -130,12 +131,13 @@ def test_a_task_ends_before_its_message_is_given_to_another(app: "Celery[Any]") 
 
 def test_the_schedule_sends_to_a_queue_that_is_there(app: "Celery[Any]") -> None:
     entries = app.conf.beat_schedule
-    assert set(entries) == {SYNC_REQUESTED}
-    for kind, entry in entries.items():
-        assert entry["task"] == SCHEDULE_FIRED
-        assert entry["args"][0] == kind
+    assert set(entries) == {SYNC_REQUESTED, SCHEDULES_DUE}
+    for entry in entries.values():
         assert entry["options"]["queue"] in set(Queue)
-        assert maybe_timedelta(entry["schedule"].remaining_estimate(app.now())).total_seconds() <= 3600
+    hourly, look = entries[SYNC_REQUESTED], entries[SCHEDULES_DUE]
+    assert (hourly["task"], hourly["args"][0], look["task"]) == (SCHEDULE_FIRED, SYNC_REQUESTED, SCHEDULES_DUE)
+    assert maybe_timedelta(hourly["schedule"].remaining_estimate(app.now())).total_seconds() <= 3600
+    assert look["schedule"].total_seconds() <= 10
 
 
 def test_a_pickled_message_is_refused_and_never_opened(worker: ProbeWorker, redis: Any, tmp_path: Path) -> None:

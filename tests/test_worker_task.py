@@ -20,10 +20,10 @@ from models.database import Database
 from models.kinds import GRANT_UPDATED, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
 from models.migrations import upgrade
 from tasks.campaigns.starting import start_campaigns
+from tasks.campaigns.working import reauthenticate
 from tasks.context import Context
 from tasks.grant_hints import confirm_expiry
 from tasks.oauth_callback import exchange_codes
-from tasks.campaigns.working import reauthenticate
 from tasks.schedule import SCHEDULE_FIRED
 from tasks.sync import sync_grants
 from worker import runtime

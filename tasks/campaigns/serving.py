@@ -107,5 +107,3 @@ def paced(campaign: Campaign, items: int, now: datetime) -> datetime | None:
         return None
     begins = max(campaign.paced_until or now, now - CATCHES_UP)
     return begins + timedelta(seconds=items / campaign.rate)
-
-

@@ -37,13 +37,13 @@ async def start_campaigns(ctx: Context, event_ids: Sequence[UUID]) -> None:
 
 async def _start(claim: Claim[Event], event: Event) -> None:
     ctx = claim.ctx
-    campaign_id = UUID(json.loads(event.raw)["campaign"])
+    campaign_id = _named_by(event)
     async with ctx.database.reading() as session:
-        campaign = await session.get(Campaign, campaign_id)
-    if campaign is None:
+        campaign = await session.get(Campaign, campaign_id) if campaign_id else None
+    if campaign_id is None or campaign is None:
         async with claim.settling() as (_session, events):
             for row in events:
-                close(row, Outcome.SET_ASIDE, now=ctx.now(), reason="there is no such campaign")
+                close(row, Outcome.SET_ASIDE, now=ctx.now(), reason=row.reason or "there is no such campaign")
         return
     if campaign.status is CampaignStatus.PLANNED:
         await write_items(ctx, campaign)
@@ -61,6 +61,22 @@ async def _start(claim: Claim[Event], event: Event) -> None:
             close(row, Outcome.DONE, now=ctx.now(), reason=f"{total} grants to re-authenticate")
     await ring_next(ctx, chunks=BULK_CHUNKS_AT_ONCE, campaign_id=campaign_id)
     await finish_if_done(ctx, campaign_id)
+
+
+def _named_by(event: Event) -> UUID | None:
+    """Read which campaign an event is about; None if it names none: then it is a request that was refused."""
+    try:
+        return UUID(json.loads(event.raw)["campaign"])
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _asked_for(event: Event) -> UUID | None:
+    """The campaign that an event asks for; None for one that was set aside, since none could be as it asked."""
+    try:
+        return UUID(json.loads(event.raw)["campaign"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 async def write_items(ctx: Context, campaign: Campaign) -> None:
@@ -194,9 +210,7 @@ async def skip_the_taken(
     await _store(session, rows)
 
 
-async def _in_vault(
-    session: AsyncSession, campaign: Campaign, named: Sequence[_Named]
-) -> dict[tuple[str, str], Way]:
+async def _in_vault(session: AsyncSession, campaign: Campaign, named: Sequence[_Named]) -> dict[tuple[str, str], Way]:
     """Say for which mailboxes the vault has something, and what."""
     emails = {one.grant.email.lower() for one in named if one.grant.email}
     columns = col(VaultSecret.provider), col(VaultSecret.email), col(VaultSecret.way)
@@ -204,5 +218,3 @@ async def _in_vault(
         col(VaultSecret.application_id) == campaign.application_id, col(VaultSecret.email).in_(emails)
     )
     return {(provider, email): way for provider, email, way in await session.execute(kept)}
-
-

@@ -78,7 +78,9 @@ async def _work(claim: Claim[CampaignItem], chunk: Chunk) -> None:
             return
         async with ctx.flow.place():
             if following.runs(item.campaign_id):
-                result = await renew_item(ctx, item, chunk.grants.get(item.grant_id or ""), chunk.connectors, chunk.kept)
+                result = await renew_item(
+                    ctx, item, chunk.grants.get(item.grant_id or ""), chunk.connectors, chunk.kept
+                )
                 ctx.flow.heard(result)
             else:
                 result = Withheld("its campaign does not run")
@@ -106,5 +108,3 @@ async def _settle_as_they_come(
         left -= len(batch)
         new = await settle(claim, {item.id: result for item, result in batch}, following)
         claim.ctx.ring(GRANT_REPORTED, list(new))
-
-
