@@ -50,6 +50,7 @@ def mailbox(number: int, **more: str) -> dict[str, str]:
 BAD: dict[str, Callable[[int], dict[str, str]]] = {
     "neither a grant (grant_id) nor a mailbox (email)": lambda n: {"provider": "google", "refresh_token": "HIDDEN"},
     "email is not an address": lambda n: mailbox(n, email="HIDDEN"),
+    "email is not an address such as": lambda n: mailbox(n, email=f"user{n}\u200b@example.com"),
     "provider is unknown": lambda n: mailbox(n, provider="HIDDEN"),
     "it names the same mailbox as line 2": lambda n: mailbox(n, email="USER2@Example.COM"),
     "it says two ways at once: credential_id and a refresh token": lambda n: mailbox(n, credential_id="HIDDEN"),
@@ -66,7 +67,8 @@ BAD: dict[str, Callable[[int], dict[str, str]]] = {
     },
     "refresh_token is longer than 8192 characters": lambda n: mailbox(n, refresh_token="HIDDEN" * 1366),
     "a mailbox of imap is not authenticated by a refresh token": lambda n: mailbox(n, provider="imap"),
-    "grant_id can't be an id": lambda n: {"grant_id": "HIDDEN HIDDEN"},
+    "grant_id holds something else than ASCII": lambda n: {"grant_id": "HIDDEN HIDDEN"},
+    "refresh_token holds something else than ASCII": lambda n: mailbox(n, refresh_token="HIDDEN HIDDEN"),
 }
 RAW_CSV = {
     "it is not UTF-8": b"HIDDEN\xff,,,,,,,",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from hashlib import blake2b
 
-from ingress.lists.ways import HOW, PASSWORDS, Refused, an_id, kind_in, settings_in
+from ingress.lists.ways import HOW, PASSWORDS, Refused, in_ascii, kind_in, settings_in
 from nylas_api import PROVIDERS, BulkGrant
 from tasks.campaigns.lines import BadLine, Line, takes
 
@@ -39,7 +39,7 @@ class Lines:
     def _made(self, number: int, values: Mapping[str, str]) -> Line:
         fields = {name: text for name, value in values.items() if (text := self._text(name, value))}
         grant_id, email, provider = _who(fields)
-        credential_id, kind = an_id(fields, "credential_id"), kind_in(fields)
+        credential_id, kind = in_ascii(fields, "credential_id"), kind_in(fields)
         if kind and credential_id:
             raise Refused(
                 f"it says two ways at once: credential_id and {kind.name}. (The credential of the OAuth client that a "
@@ -79,10 +79,10 @@ class Lines:
 
 
 def _who(fields: Mapping[str, str]) -> tuple[str | None, str | None, str | None]:
-    grant_id, email = an_id(fields, "grant_id"), fields.get("email")
+    grant_id, email = in_ascii(fields, "grant_id"), fields.get("email")
     if not grant_id and not email:
         raise Refused("it names neither a grant (grant_id) nor a mailbox (email)")
-    if email and not _EMAIL.fullmatch(email):
+    if email and not (email.isprintable() and _EMAIL.fullmatch(email)):
         raise Refused("email is not an address such as ada@example.com")
     provider = fields.get("provider", "").lower() or None
     if provider and provider not in PROVIDERS:

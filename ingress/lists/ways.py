@@ -28,9 +28,10 @@ HOW = {
 }
 """The fields that say how a mailbox is authenticated, and how long each may be."""
 PORTS = {"imap_port", "smtp_port", "ews_port"}
+IN_ASCII = {"refresh_token", "connector_credential_id", "imap_host", "smtp_host", "ews_host"}
 PASSWORDS = {"imap_password", "smtp_password", "password", "ews_password"}
 
-_ID = re.compile(r"[!-~]+")
+_ASCII = re.compile(r"[!-~]+")
 
 
 class Refused(Exception):
@@ -82,7 +83,8 @@ def kind_in(fields: Mapping[str, str]) -> Kind | None:
 
 def settings_in(fields: Mapping[str, str], kind: Kind) -> OwnSettings:
     """Make the settings of that kind. Raises Refused."""
-    an_id(fields, "connector_credential_id")
+    for name in IN_ASCII & fields.keys():
+        in_ascii(fields, name)
     values = {
         name: _port(name, fields[name]) if name in PORTS else fields[name] for name in fields.keys() & {*kind.fields}
     }
@@ -91,11 +93,11 @@ def settings_in(fields: Mapping[str, str], kind: Kind) -> OwnSettings:
     return kind.model.model_validate(values)
 
 
-def an_id(fields: Mapping[str, str], name: str) -> str | None:
-    """Read an id of Nylas'. Raises Refused for what can't be one."""
+def in_ascii(fields: Mapping[str, str], name: str) -> str | None:
+    """Read what is written in ASCII without spaces: an id, a token, a host. Raises Refused for anything else."""
     value = fields.get(name)
-    if value and not _ID.fullmatch(value):
-        raise Refused(f"{name} can't be an id: it holds something else than ASCII letters, digits and signs")
+    if value and not _ASCII.fullmatch(value):
+        raise Refused(f"{name} holds something else than ASCII letters, digits and signs")
     return value
 
 
