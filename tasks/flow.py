@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from math import inf
 
 from nylas_api import NylasError, RateLimited, Transient
 
@@ -28,21 +29,27 @@ class Flow:
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Wait until one more call may be under way, and have it so for the length of the block."""
-        while self.limit is not None and self.under_way >= self.limit:
-            called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._line.append(called)
-            try:
-                await called
-            except asyncio.CancelledError:
-                if called.done() and not called.cancelled():
-                    self._call()
-                raise
-        self.under_way += 1
+        if self._room() > len(self._line):
+            self.under_way += 1
+        else:
+            await self._wait()
         try:
             yield
         finally:
             self.under_way -= 1
             self._call()
+
+    async def _wait(self) -> None:
+        """Stand in line. Whoever calls us has taken the place for us."""
+        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._line.append(called)
+        try:
+            await called
+        except asyncio.CancelledError:
+            if called.done() and not called.cancelled():
+                self.under_way -= 1
+                self._call()
+            raise
 
     def heard(self, answer: object) -> None:
         """Take note of an answer: trouble at Nylas, or anything else."""
@@ -57,10 +64,12 @@ class Flow:
             self.limit += 1 / self.limit
             self._call()
 
+    def _room(self) -> float:
+        return inf if self.limit is None else int(self.limit) - self.under_way
+
     def _call(self) -> None:
-        room = len(self._line) if self.limit is None else int(self.limit) - self.under_way
-        while self._line and room > 0:
+        while self._line and self._room() > 0:
             called = self._line.popleft()
             if not called.done():
+                self.under_way += 1
                 called.set_result(None)
-                room -= 1

@@ -23,10 +23,14 @@ from models.kinds import (
     INCIDENT_PROBE,
     NOTICE_DUE,
     OAUTH_RETURNED,
+    REAUTH_BULK_REQUESTED,
+    REAUTH_REQUESTED,
     RETIREMENT_APPROVED,
 )
 from simulator import Running
 from tasks import grant_hints
+from tasks.campaigns.starting import start_campaigns
+from tasks.campaigns.working import reauthenticate
 from tasks.context import Context
 from tasks.notices.delivering import deliver
 from tasks.notices.fanning_out import fan_out
@@ -48,6 +52,8 @@ TASKS: dict[str, Callable[[Context, Sequence[UUID]], Coroutine[Any, Any, None]]]
     INCIDENT_PROBE: probe.run,
     NOTICE_DUE: fan_out.run,
     OAUTH_RETURNED: exchange_codes.run,
+    REAUTH_BULK_REQUESTED: start_campaigns.run,
+    REAUTH_REQUESTED: reauthenticate.run,
     RETIREMENT_APPROVED: retire.run,
 }
 WORK = (Event, Delivery, CampaignItem, RetirementItem)
