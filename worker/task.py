@@ -1,21 +1,30 @@
 """The kind of task that Celery runs here: a coroutine that is handed a Context."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import Task
+from celery.exceptions import Reject
+from sqlalchemy.exc import SQLAlchemyError
 
-from models.kinds import QUEUES, Queue
+from models.kinds import QUEUES, REAUTH_BULK_REQUESTED, Queue
+from tasks.campaigns.from_tasks import asked_by_task
 from worker.budget import in_bulk
 from worker.pool import run_on_loop
 from worker.runtime import current
 
 log = structlog.get_logger()
 
+GIVEN_BACK_AFTER = 2.0
+
 
 class ContextTask(Task[Any, Any]):
     """Runs `async def task(ctx, ids)` on the process' loop. Whoever sends it sends `ids` only.
+
+    But for one kind: who asks for a campaign by a message (`tasks.campaigns.from_tasks`) has no row yet. Until it is
+    written the message is all there is, so while the database is away it is given back.
 
     `typing = False`: Celery would count the context as a missing argument.
     """
@@ -26,7 +35,11 @@ class ContextTask(Task[Any, Any]):
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Bind the ids to the log, and run. Celery's own request is bound to this thread, so it is read here."""
         bound = {"task": self.name, "task_id": self.request.id}
-        run_on_loop(self._run(bound, args, kwargs))
+        payload = _request(self.name, args, kwargs)
+        if payload is None:
+            run_on_loop(self._run(bound, args, kwargs))
+        else:
+            run_on_loop(self._ask(bound, payload, self.request.origin))
 
     async def _run(self, bound: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         in_bulk.set(QUEUES.get(self.name) is Queue.BULK)
@@ -36,6 +49,24 @@ class ContextTask(Task[Any, Any]):
                 args, kwargs = (_ids(args[0] if args else None),), {}
                 structlog.contextvars.bind_contextvars(rows=len(args[0]))
             await self.run(runtime.context, *args, **kwargs)
+
+    async def _ask(self, bound: dict[str, Any], payload: object, sender: str | None) -> None:
+        """Write what a message asks for, and begin with it."""
+        try:
+            context = (await current()).context
+            with structlog.contextvars.bound_contextvars(**bound):
+                ids = await asked_by_task(context, payload, task_id=bound["task_id"], sender=sender)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("message.given_back", error=type(error).__name__, **bound)
+            await asyncio.sleep(GIVEN_BACK_AFTER)
+            raise Reject(type(error).__name__, requeue=True) from error
+        await self._run(bound, (ids,), {})
+
+
+def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    """What a message asks for that is no list of rows; None if it is one, or holds nothing."""
+    told: object = args[0] if args else (kwargs or None)
+    return None if name != REAUTH_BULK_REQUESTED or isinstance(told, list) else told
 
 
 def _ids(told: object) -> list[UUID]:
