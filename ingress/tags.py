@@ -102,8 +102,8 @@ async def _change(
 
 
 def _tell(count: Count, *, as_json: bool) -> None:
-    bad = f"; {count.bad} lines were bad" if count.bad else ""
-    say(f"{count.grants} grants: {count.added} tags added, {count.removed} removed{bad}.")
+    bad = f"; bad lines: {count.bad}" if count.bad else ""
+    say(f"Grants: {count.grants}; tags added: {count.added}, removed: {count.removed}{bad}.")
     if as_json:
         put_json({"grants": count.grants, "added": count.added, "removed": count.removed, "bad": count.bad})
     if count.bad:

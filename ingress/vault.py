@@ -36,7 +36,7 @@ async def import_secrets(runtime: Runtime, path: str, *, as_json: bool) -> None:
                     await keep(session, context, good, now=context.now())
             kept += len(good)
             bad += tell_of(line for line in checked if isinstance(line, BadLine))
-    say(f"The vault has taken {kept} mailboxes" + (f"; {bad} lines were bad." if bad else "."))
+    say(f"Mailboxes taken into the vault: {kept}" + (f"; bad lines: {bad}." if bad else "."))
     if as_json:
         put_json({"kept": kept, "bad": bad})
     if bad:

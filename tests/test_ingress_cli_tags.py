@@ -34,7 +34,7 @@ async def test_tags_are_added_and_removed_and_again_is_no_change(
     email = str((await all_grants(ctx))[two].email)
     add = ("grants", "tag", one, email, "--add", "vip", "--add", "eu/west")
     said = await evergrant(*add)
-    assert (said.code, said.out, said.err) == (0, "", "2 grants: 4 tags added, 0 removed.")
+    assert (said.code, said.out, said.err) == (0, "", "Grants: 2; tags added: 4, removed: 0.")
     assert (await evergrant(*add, "--json")).data == {"grants": 2, "added": 0, "removed": 0, "bad": 0}
     await evergrant("grants", "tag", one, "--remove", "vip", "--add", "new")
     assert await tags(ctx.database) == {(one, "eu/west"), (one, "new"), (two, "vip"), (two, "eu/west")}
@@ -59,7 +59,7 @@ async def test_a_list_gives_each_grant_a_tag_of_its_own(
         "line 6: no grant of ours has this id",
         "line 7: no grant of ours has this address",
         "line 8: tag must be letters, digits, and the signs . : / - _",
-        "2 grants: 3 tags added, 0 removed; 4 lines were bad.",
+        "Grants: 2; tags added: 3, removed: 0; bad lines: 4.",
     ):
         assert expected in said.err
     assert await tags(ctx.database) == {(one, "gold"), (one, "vip"), (two, "silver")}
@@ -70,7 +70,7 @@ async def test_what_is_to_change_may_be_said_for_a_whole_list(evergrant: Command
     await evergrant("grants", "tag", *grants, "--add", "old")
     listed = "\n".join(["grant_id", *grants[:2]])
     said = await evergrant("grants", "tag", "--from", "-", "--add", "new", "--remove", "old", stdin=listed)
-    assert (said.code, said.err) == (0, "2 grants: 2 tags added, 2 removed.")
+    assert (said.code, said.err) == (0, "Grants: 2; tags added: 2, removed: 2.")
     assert await tags(ctx.database) == {(grants[0], "new"), (grants[1], "new"), (grants[2], "old")}
 
 

@@ -65,7 +65,7 @@ async def test_secrets_are_sealed_and_a_worker_opens_them_by_provider_and_addres
 ) -> None:
     path = private(tmp_path, LIST)
     said = await evergrant("vault", "import", path)
-    assert (said.code, said.out, said.err) == (0, "", "The vault has taken 3 mailboxes.")
+    assert (said.code, said.out, said.err) == (0, "", "Mailboxes taken into the vault: 3.")
     kept = await rows(worker.database)
     assert [(row.email, row.provider, row.way) for row in kept] == [
         ("ada@example.com", "google", Way.REFRESH),
@@ -110,7 +110,7 @@ async def test_bad_lines_are_told_and_the_good_ones_are_kept(
         "line 2: it names no mailbox: the vault is kept by email and provider, not by grant_id",
         "line 3: it names no provider, which a refresh_token must have",
         "line 4: email is not an address such as ada@example.com",
-        "The vault has taken 1 mailboxes; 4 lines were bad.",
+        "Mailboxes taken into the vault: 1; bad lines: 4.",
     ):
         assert expected in said.err
     assert "HIDDEN" not in said.err
