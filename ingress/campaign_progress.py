@@ -125,13 +125,13 @@ class Failing:
 
 async def causes(session: AsyncSession, campaign: Campaign, *outcomes: Outcome) -> list[Failing]:
     """Group what ended so (unless it is said otherwise: what failed) by its cause, the most frequent first."""
-    cause = func.coalesce(col(CampaignItem.cause), col(CampaignItem.reason), "unknown").label("cause")
+    why = func.coalesce(col(CampaignItem.cause), col(CampaignItem.reason), "unknown").label("why")
     number = func.count().label("number")
     grouped = (
-        select(cause, number, func.min(col(CampaignItem.request_id)))
+        select(why, number, func.min(col(CampaignItem.request_id)))
         .where(col(CampaignItem.campaign_id) == campaign.id, col(CampaignItem.outcome).in_(outcomes or FAILED))
-        .group_by("cause")
-        .order_by(number.desc(), cause)
+        .group_by("why")
+        .order_by(number.desc(), "why")
         .limit(CAUSES_SHOWN)
     )
     return [Failing(*row) for row in await session.execute(grouped)]

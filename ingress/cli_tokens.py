@@ -22,7 +22,10 @@ def tokens_create(
     name: Annotated[str, typer.Argument(help="What to call it: who uses it, and what for.", callback=a_name)],
     scope: Annotated[
         list[TokenScope],
-        typer.Option("--scope", help="read: to look; grants: to act on single grants; admin: both. Repeat it."),
+        typer.Option(
+            "--scope",
+            help="read: to look; grants: to act on single ones; campaigns: to run those; admin: all. Repeat it.",
+        ),
     ],
     days: Annotated[int | None, typer.Option(min=1, max=3650, help="How long it is good; else for ever.")] = None,
     as_json: AsJson = False,

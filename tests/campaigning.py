@@ -3,17 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from models import Campaign, CampaignItem, Event
+from models import Campaign, CampaignItem, CampaignStatus, Event, Outcome, Way
+from models.columns import new_id
 from models.database import Database
 from models.kinds import REAUTH_BULK_REQUESTED, REAUTH_REQUESTED
 from simulator import Running
 from tasks.campaigns.starting import start_campaigns
 from tasks.campaigns.working import reauthenticate
+from tests.api import NOW, Api
 from tests.conftest import Rings
 from tests.in_process import Command
 from tests.stories import seed
@@ -66,3 +69,32 @@ async def items(database: Database) -> list[CampaignItem]:
     """All items of campaigns, the oldest first."""
     async with database.reading() as session:
         return list(await session.scalars(select(CampaignItem).order_by(col(CampaignItem.id))))
+
+
+def a_campaign(api: Api, status: CampaignStatus, **more: Any) -> Campaign:
+    """The row of a campaign."""
+    row = Campaign(id=new_id(), application_id=api.application.id, status=status, created_at=NOW, source="cli")
+    for name, value in more.items():
+        setattr(row, name, value)
+    return row
+
+
+def an_item(campaign: Campaign, grant_id: str | None, **more: Any) -> CampaignItem:
+    """The row of an item."""
+    row = CampaignItem(id=new_id(), campaign_id=campaign.id, grant_id=grant_id, way=Way.CREDENTIAL, due_at=NOW)
+    for name, value in more.items():
+        setattr(row, name, value)
+    return row
+
+
+async def failed(api: Api, status: CampaignStatus = CampaignStatus.FINISHED) -> Campaign:
+    """Keep a campaign with one item done, one failed, and one of a mailbox that has no grant."""
+    campaign = a_campaign(api, status, total=3, started_at=NOW, finished_at=NOW)
+    ended: dict[str, Any] = {"settled_at": NOW}
+    await api.keep(campaign)
+    await api.keep(
+        an_item(campaign, "g1", outcome=Outcome.DONE, request_id="req-1", **ended),
+        an_item(campaign, "g2", outcome=Outcome.FAILED, cause="invalid_grant", request_id="req-2", **ended),
+        an_item(campaign, None, outcome=Outcome.SKIPPED, email="a@example.com", provider="imap", line=7, **ended),
+    )
+    return campaign

@@ -10,22 +10,26 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ingress.api import grants, links, lists, reports
+from ingress.api import campaign_events, campaigns, grants, links, lists, reports
 from ingress.api.bearer import OPEN_TO_ALL, Bearer
 from ingress.api.problems import MEDIA_TYPE, ProblemDetails, explain, unavailable
 
 PATH = "/api/v1"
 MOST_BYTES = 16 * 1024
+LARGER = {"/campaigns": 4 * 1024 * 1024}
+"""10,000 names of grants stand in a body."""
+STREAM = "text/event-stream"
 PATIENCE = 10.0
 ABOUT = """Grants of Nylas v3 as Evergrant holds them, why they are as they are, and what can be done about one.
 
-Each call needs a token (`evergrant tokens create`) with the scope `read` for what is asked with GET, `grants` for the
-rest; `admin` is good for both. Errors are problem details (RFC 9457); `code` says which one it is."""
+Each call needs a token (`evergrant tokens create`) with the scope `read` for what is asked with GET, `campaigns` to
+start and to steer campaigns, `grants` for the rest; `admin` is good for all. Errors are problem details (RFC 9457);
+`code` says which one it is."""
 PROBLEMS = {
     400: "The body can't be read.",
     401: "No token, or one that is unknown, revoked or run out.",
     403: "The token has not the scope.",
-    413: f"The body is longer than {MOST_BYTES} bytes.",
+    413: "The body is too long.",
     422: "The request can't be right.",
     503: "The database does not answer; ask again.",
 }
@@ -35,7 +39,8 @@ OF_A_PATH = {404: "There is none of this id.", 409: "It can't be done as things 
 class Bounds:
     """ASGI middleware that ends each call in time, whatever it waits for, and reads no more of it than is allowed.
 
-    No answer is to be kept by anything on the way: it holds addresses of users, or links.
+    A stream of events may take its time, once it has begun. No answer is to be kept by anything on the way: it holds
+    addresses of users, or links.
     """
 
     def __init__(self, app: ASGIApp, *, seconds: float, most_bytes: int) -> None:
@@ -45,24 +50,29 @@ class Bounds:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on; answer with 503 if it takes too long, and with 413 if it is too large."""
         begun, received = False, 0
+        path = str(scope.get("path", "")).removeprefix(scope.get("root_path", ""))
+        most = LARGER.get(path, self._most_bytes)
 
         async def counting() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._most_bytes:
-                raise HTTPException(413, f"The body must not be longer than {self._most_bytes} bytes.")
+            if received > most:
+                raise HTTPException(413, f"The body must not be longer than {most} bytes.")
             return message
 
         async def noting(message: Message) -> None:
             nonlocal begun
             begun = True
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Cache-Control"] = "no-store"
+                headers = MutableHeaders(scope=message)
+                headers["Cache-Control"] = "no-store"
+                if headers.get("Content-Type", "").startswith(STREAM):
+                    patience.reschedule(None)
             await send(message)
 
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds) as patience:
                 await self._app(scope, counting, noting)
         except TimeoutError as error:
             if begun:
@@ -96,9 +106,10 @@ def make_api() -> Api:
         generate_unique_id_function=lambda route: route.name,
     )
     api.state.reports = reports.Reports()
+    api.state.followers = campaign_events.Followers()
     explain(api)
-    for part in (grants.router, reports.router, links.router, lists.router):
-        api.include_router(part)
+    for part in (grants, reports, links, lists, campaigns, campaign_events):
+        api.include_router(part.router)
     return api
 
 

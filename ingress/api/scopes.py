@@ -4,12 +4,14 @@ from enum import StrEnum
 
 
 class TokenScope(StrEnum):
-    """A scope of a token. `admin` holds the others as well; neither of those holds the other."""
+    """A scope of a token. `admin` holds the others as well; none of those holds another."""
 
     READ = "read"
-    """To read grants, their stories, incidents, notices and events."""
+    """To read grants, their stories, incidents, campaigns, notices and events."""
     GRANTS = "grants"
     """To act on single grants: report a failure, say where its user is told, give out and revoke links."""
+    CAMPAIGNS = "campaigns"
+    """To start campaigns, and to steer them."""
     ADMIN = "admin"
     """All of it."""
 
