@@ -1,4 +1,4 @@
-"""While a chunk is worked on: does its campaign still run?"""
+"""The following of campaigns while a chunk is worked on: each may be paused, cancelled, or have to stop itself."""
 
 import asyncio
 from collections.abc import Collection
@@ -49,4 +49,4 @@ class Following:
         """Read where they are now."""
         wanted = select(col(Campaign.id), col(Campaign.status)).where(col(Campaign.id).in_(list(self._status)))
         async with self._ctx.database.reading() as session:
-            self._status |= {id: status for id, status in await session.execute(wanted)}
+            self._status |= {row[0]: row[1] for row in await session.execute(wanted)}

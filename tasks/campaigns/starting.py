@@ -1,7 +1,7 @@
 """A campaign that was asked for starts: its items are written, and the first of them rung for."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,19 +71,13 @@ def _named_by(event: Event) -> UUID | None:
         return None
 
 
-def _asked_for(event: Event) -> UUID | None:
-    """The campaign that an event asks for; None for one that was set aside, since none could be as it asked."""
-    try:
-        return UUID(json.loads(event.raw)["campaign"])
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
 async def write_items(ctx: Context, campaign: Campaign) -> None:
     """Write the items in parts; a second run adds only what is missing."""
     if "grants" in campaign.filter:
         await _write_named(ctx, campaign, campaign.filter["grants"])
-    elif "list" not in campaign.filter:  # the items of a list were written as it was read
+    elif "list" in campaign.filter:  # its items were written as it was read
+        await choose_ways(ctx, campaign)
+    else:
         await _write_matching(ctx, campaign)
 
 
@@ -112,7 +106,7 @@ class _Named:
 async def _write_named(ctx: Context, campaign: Campaign, names: Sequence[str]) -> None:
     """One item for each name; a name that is no grant of ours, or several, is an item as well, which is skipped."""
     for start in range(0, len(names), ITEMS_A_TRANSACTION):
-        part = {line: name for line, name in enumerate(names[start : start + ITEMS_A_TRANSACTION], start + 1)}
+        part = dict(enumerate(names[start : start + ITEMS_A_TRANSACTION], start + 1))
         async with ctx.database.writing() as session:
             found, unknown = await _find(session, campaign.application_id, part)
             await _write_part(ctx, session, campaign, found)
@@ -151,7 +145,10 @@ async def _find(
 async def _write_part(ctx: Context, session: AsyncSession, campaign: Campaign, named: Sequence[_Named]) -> None:
     """Write items for these grants: open ones, and settled ones for those that nothing can be done for."""
     now = ctx.now()
-    connectors, vault = await known_connectors(ctx, session), await _in_vault(session, campaign, named)
+    connectors, vault = (
+        await known_connectors(ctx, session),
+        await _in_vault(session, campaign, [one.grant for one in named]),
+    )
     rows = []
     for one in named:
         grant = one.grant
@@ -161,8 +158,10 @@ async def _write_part(ctx: Context, session: AsyncSession, campaign: Campaign, n
             rows.append(_skipped(campaign, way.reason, now, grant_id=grant.id, line=one.line))
         else:
             rows.append(_open(campaign, grant, way, now, line=one.line))
-    await _store(session, rows)
-    await skip_the_taken(session, campaign, {one.grant.id: one.line for one in named}, now=now)
+    new = await _store(session, rows)
+    left = {one.grant.id: one.line for one in named if one.grant.id not in new}
+    if left:
+        await skip_the_taken(session, campaign, left, now=now)
 
 
 def _open(campaign: Campaign, grant: Grant, way: Way, now: datetime, *, line: int | None) -> CampaignItem:
@@ -183,9 +182,12 @@ def _skipped(campaign: Campaign, reason: str, now: datetime, **what: Any) -> Cam
     return item
 
 
-async def _store(session: AsyncSession, items: Sequence[CampaignItem]) -> None:
-    if items:
-        await session.execute(insert_or_ignore(session, CampaignItem), [item.model_dump() for item in items])
+async def _store(session: AsyncSession, items: Sequence[CampaignItem]) -> set[str | None]:
+    """Write those of the items that are new; return their grants."""
+    if not items:
+        return set()
+    stored = insert_or_ignore(session, CampaignItem).returning(CampaignItem.grant_id)
+    return set((await session.execute(stored, [item.model_dump() for item in items])).scalars())
 
 
 async def skip_the_taken(
@@ -196,7 +198,7 @@ async def skip_the_taken(
     mine = select(col(CampaignItem.grant_id)).where(
         col(CampaignItem.campaign_id) == campaign.id, col(CampaignItem.grant_id).in_(ids)
     )
-    left = set(ids) - {grant_id for grant_id in await session.scalars(mine)}
+    left = set(ids) - set(await session.scalars(mine))
     if not left:
         return
     holders = select(col(CampaignItem.grant_id), col(CampaignItem.campaign_id)).where(
@@ -210,11 +212,38 @@ async def skip_the_taken(
     await _store(session, rows)
 
 
-async def _in_vault(session: AsyncSession, campaign: Campaign, named: Sequence[_Named]) -> dict[tuple[str, str], Way]:
+async def _in_vault(session: AsyncSession, campaign: Campaign, grants: Iterable[Grant]) -> dict[tuple[str, str], Way]:
     """Say for which mailboxes the vault has something, and what."""
-    emails = {one.grant.email.lower() for one in named if one.grant.email}
+    emails = {grant.email.lower() for grant in grants if grant.email}
     columns = col(VaultSecret.provider), col(VaultSecret.email), col(VaultSecret.way)
     kept = select(*columns).where(
         col(VaultSecret.application_id) == campaign.application_id, col(VaultSecret.email).in_(emails)
     )
     return {(provider, email): way for provider, email, way in await session.execute(kept)}
+
+
+async def choose_ways(ctx: Context, campaign: Campaign) -> None:
+    """Choose a way for those items of a list whose lines name a grant and nothing else."""
+    after = UUID(int=0)
+    while True:
+        async with ctx.database.writing() as session:
+            open_ones = select(CampaignItem, Grant).join(Grant, col(Grant.id) == col(CampaignItem.grant_id))
+            part = open_ones.where(
+                col(CampaignItem.campaign_id) == campaign.id,
+                col(CampaignItem.way).is_(None),
+                col(CampaignItem.settled_at).is_(None),
+                col(CampaignItem.id) > after,
+            )
+            rows = (await session.execute(part.order_by(col(CampaignItem.id)).limit(ITEMS_A_TRANSACTION))).all()
+            if not rows:
+                return
+            now, connectors = ctx.now(), await known_connectors(ctx, session)
+            vault = await _in_vault(session, campaign, [grant for _, grant in rows])
+            for item, grant in rows:
+                kept = vault.get((grant.provider, (grant.email or "").lower()))
+                way = way_of(grant, connectors, in_vault=kept, ask_users=campaign.ask_users)
+                if isinstance(way, Skipped):
+                    close(item, Outcome.SKIPPED, now=now, reason=way.reason)
+                else:
+                    item.way = way
+            after = rows[-1][0].id

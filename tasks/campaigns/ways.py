@@ -1,17 +1,16 @@
 """What Nylas is asked for each item: by a credential, a refresh token, or a mailbox' own account."""
 
-import json
 from collections.abc import Mapping, Sequence
 
-from pydantic import ValidationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import CampaignItem, Grant, KnownConnector, VaultSecret, Way
 from models.sealing import Unsealable
-from nylas_api import BulkGrant, Imap, NylasError, ProviderSettings, RefreshToken
+from nylas_api import BulkGrant, NylasError, ProviderSettings
 from tasks.campaigns.choice import Skipped, way_of
+from tasks.campaigns.lines import from_text
 from tasks.context import Context
 from tasks.looking import Look, seen
 
@@ -78,12 +77,11 @@ async def _by_its_own(
     if row is None:
         return Skipped("neither the list nor the vault has anything to authenticate it by")
     try:
-        told = json.loads(ctx.keys.reveal(row, "secret"))
-        settings: ProviderSettings = (RefreshToken if item.way is Way.REFRESH else Imap).model_validate(told)
+        settings = from_text(ctx.keys.reveal(row, "secret"))
     except Unsealable as error:
         return Skipped(f"what it is authenticated by can't be opened: {error}")
-    except (ValidationError, ValueError):  # their texts would show the secret
-        return Skipped("what it is authenticated by can't be read any more: give it anew")
+    except ValueError as error:
+        return Skipped(f"{error}: give them anew")
     return await authenticate(ctx, provider, settings)
 
 
