@@ -21,8 +21,12 @@ from worker.runtime import Runtime
 ACTOR = "an admin"
 
 
-async def by_list(runtime: Runtime, path: str, manner: CampaignRequest, *, dry_run: bool, yes: bool) -> Campaign | None:
-    """Say what a campaign for this list would do, ask, and start it; None after a dry run.
+async def by_list(
+    runtime: Runtime, path: str, manner: CampaignRequest, *, dry_run: bool, yes: bool
+) -> tuple[Campaign | None, int]:
+    """Say what a campaign for this list would do, ask, and start it; return it (None after a dry run).
+
+    With it comes how many lines are left out.
 
     What comes on stdin can be read only once: there is nothing to ask by then.
     """
@@ -31,18 +35,18 @@ async def by_list(runtime: Runtime, path: str, manner: CampaignRequest, *, dry_r
     if dry_run or not yes:
         with opened(path, MAILBOXES) as lines:
             planned, bad = await plan_list(runtime.context, _warned(path, lines), ask_users=manner.ask_users)
-        tell_of(bad)
+        if left_out := tell_of(bad):
+            say(_left_out(left_out))
         say(planned.in_words(budget=runtime.settings.nylas_rate, rate=manner.rate))
-        _count(bad)
         if dry_run:
-            return None
+            return None, left_out
         if not planned.matching:
             fail(f"{path} has no line that a campaign can be for.")
         agree("Start?", yes=yes)
     return await _write(runtime, path, manner, tell=yes)
 
 
-async def _write(runtime: Runtime, path: str, manner: CampaignRequest, *, tell: bool) -> Campaign:
+async def _write(runtime: Runtime, path: str, manner: CampaignRequest, *, tell: bool) -> tuple[Campaign, int]:
     """Write the campaign with its items, part by part, and ask for it; what fails in between is given up."""
     ctx = runtime.context
     campaign = Campaign(
@@ -70,9 +74,9 @@ async def _write(runtime: Runtime, path: str, manner: CampaignRequest, *, tell: 
         await _give_up(runtime, campaign.id)
         raise
     if bad and tell:
-        say(f"{bad} lines are left out.")
+        say(_left_out(bad))
     ctx.ring(REAUTH_BULK_REQUESTED, list(new))
-    return campaign
+    return campaign, bad
 
 
 async def _write_lines(
@@ -109,6 +113,5 @@ def _warned(path: str, lines: Iterable[Line | BadLine]) -> Iterator[Line | BadLi
         yield line
 
 
-def _count(bad: list[BadLine]) -> None:
-    if bad:
-        say(f"{len(bad)} lines are left out.")
+def _left_out(lines: int) -> str:
+    return f"{lines} lines are left out."

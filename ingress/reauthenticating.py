@@ -36,13 +36,16 @@ async def reauth(
     yes: bool,
     wait: bool,
 ) -> None:
-    """Plan a campaign, ask, start it, and watch it. Exits with 1 if some grants could not be renewed."""
+    """Plan a campaign, ask, start it, and watch it. Exits with 1 if some grants, or lines of a list, could not be."""
     request = _request(filters, manner)
     if list_path is not None:
         if given := [name for name, value in filters.items() if value is not None]:
             fail(f"--list names the grants: leave {_option(given[0])} out.", code=2)
-        if campaign := await by_list(runtime, list_path, request, dry_run=dry_run, yes=yes):
+        campaign, left_out = await by_list(runtime, list_path, request, dry_run=dry_run, yes=yes)
+        if campaign:
             await _go(runtime, campaign.id, wait=wait)
+        if left_out:
+            raise typer.Exit(1)
         return
     planned = await plan(runtime.context, request)
     say(planned.in_words(budget=runtime.settings.nylas_rate, rate=request.rate))
