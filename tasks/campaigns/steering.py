@@ -58,7 +58,8 @@ async def cancel(ctx: Context, campaign_id: UUID, *, actor: str) -> Campaign:
 async def retry(ctx: Context, campaign_id: UUID, *, actor: str) -> int:
     """Try again what failed, and nothing else; return how many items that are. Raises NotNow.
 
-    A grant that is open in another campaign meanwhile is left to that.
+    It runs as soon as the first of them are open: if we die before the last, none of those is left lying. A grant that
+    is open in another campaign meanwhile is left to that.
     """
     await _move(ctx, campaign_id, "retry", {})
     other = aliased(CampaignItem)
@@ -73,6 +74,11 @@ async def retry(ctx: Context, campaign_id: UUID, *, actor: str) -> int:
         "crashes": 0,
         "rung_at": None,
     }
+    runs = (
+        update(Campaign)
+        .where(col(Campaign.id) == campaign_id, col(Campaign.status).in_(MAY["retry"]))
+        .values(status=CampaignStatus.RUNNING, finished_at=None)
+    )
     number = 0
     while True:
         now = ctx.now()
@@ -81,12 +87,13 @@ async def retry(ctx: Context, campaign_id: UUID, *, actor: str) -> int:
             ids = (await session.scalars(part)).all()
             opened = update(CampaignItem).where(col(CampaignItem.id).in_(ids)).values(again | {"due_at": now})
             await session.execute(opened.execution_options(synchronize_session=False))
+            if ids and not number:
+                await session.execute(runs.execution_options(synchronize_session=False))
         number += len(ids)
         if not ids:
             break
     if number:
-        values = {"status": CampaignStatus.RUNNING, "reason": f"{number} tried again by {actor}", "finished_at": None}
-        await _move(ctx, campaign_id, "retry", values)
+        await _move(ctx, campaign_id, "retry", {"reason": f"{number} tried again by {actor}"})
         await ring_next(ctx, chunks=BULK_CHUNKS_AT_ONCE, campaign_id=campaign_id)
     return number
 
