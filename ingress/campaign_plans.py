@@ -1,7 +1,7 @@
 """What a campaign would do before it is asked for: for a filter, for names, or for the lines of a list."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -33,24 +33,29 @@ class Among(GrantFilter):
 async def plan(ctx: Context, request: CampaignRequest) -> Preview:
     """Count what a campaign would do; nothing is written."""
     if request.grants is not None:
+        reasons = Counter[str]()
         lines = (_named(number, name) for number, name in enumerate(dict.fromkeys(request.grants), 1))
-        planned, bad = await plan_list(ctx, lines, ask_users=request.ask_users)
-        return _merged([planned, Preview({}, Counter(line.reason for line in bad))])
+        planned = await plan_list(
+            ctx, lines, ask_users=request.ask_users, tell=lambda bad: reasons.update(line.reason for line in bad)
+        )
+        return _merged([planned, Preview({}, reasons)])
     async with ctx.database.reading() as session:
         return await _preview(session, ctx, request.filter or GrantFilter(), ask_users=request.ask_users)
 
 
-async def plan_list(ctx: Context, lines: Iterable[Line | BadLine], *, ask_users: bool) -> tuple[Preview, list[BadLine]]:
-    """Count what a campaign over a list would do; return that, and the lines that nothing can be done for."""
-    parts, bad = list[Preview](), list[BadLine]()
+async def plan_list(
+    ctx: Context, lines: Iterable[Line | BadLine], *, ask_users: bool, tell: Callable[[Sequence[BadLine]], object]
+) -> Preview:
+    """Count what a campaign over a list would do; `tell` is handed the lines that nothing can be done for."""
+    planned = Preview({}, {})
     for part in in_parts(lines):
-        bad += [line for line in part if isinstance(line, BadLine)]
+        good = [line for line in part if isinstance(line, Line)]
         async with ctx.database.reading() as session:
-            good = [line for line in part if isinstance(line, Line)]
-            planned, refused = await _part(session, ctx, good, ask_users=ask_users)
-        parts.append(planned)
-        bad += refused
-    return _merged(parts), sorted(bad, key=lambda line: line.number)
+            counted, refused = await _part(session, ctx, good, ask_users=ask_users)
+        planned = _merged([planned, counted])
+        bad = [*refused, *(line for line in part if isinstance(line, BadLine))]
+        tell(sorted(bad, key=lambda line: line.number))
+    return planned
 
 
 def _named(number: int, name: str) -> Line:

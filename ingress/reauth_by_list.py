@@ -1,6 +1,6 @@
 """A campaign for a list of mailboxes: its items are written while the list is read, and then it is asked for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from ingress.campaign_plans import plan_list
@@ -33,9 +33,16 @@ async def by_list(
     if path == STDIN and not (dry_run or yes):
         fail("What comes on stdin can be read only once: say --dry-run, or --yes", code=2)
     if dry_run or not yes:
+        left_out = 0
+
+        def tell(bad: Sequence[BadLine]) -> None:
+            nonlocal left_out
+            left_out += tell_of(bad)
+
         with opened(path, MAILBOXES) as lines:
-            planned, bad = await plan_list(runtime.context, _warned(path, lines), ask_users=manner.ask_users)
-        if left_out := tell_of(bad):
+            told = _warned(path, lines)
+            planned = await plan_list(runtime.context, told, ask_users=manner.ask_users, tell=tell)
+        if left_out:
             say(_left_out(left_out))
         say(planned.in_words(budget=runtime.settings.nylas_rate, rate=manner.rate))
         if dry_run:

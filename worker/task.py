@@ -59,7 +59,7 @@ class ContextTask(Task[Any, Any]):
         except (SQLAlchemyError, OSError) as error:
             log.warning("message.given_back", error=type(error).__name__, **bound)
             await asyncio.sleep(GIVEN_BACK_AFTER)
-            raise Reject(type(error).__name__, requeue=True) from error
+            raise Reject(type(error).__name__, requeue=True) from None
         await self._run(bound, (ids,), {})
 
 
