@@ -76,7 +76,7 @@ async def test_a_rotated_secret_is_told_once_with_what_to_do_with_the_old_one(
     assert (asked.code, asked.out) == (2, "")
     old = hook.secret
     said = await evergrant("webhooks", "rotate-secret", hook_id, "--yes")
-    assert hook.secret != old
+    assert (said.code, hook.secret != old) == (0, True), said.err
     assert said.out == f"{hook.secret}\n"
     assert "new,old" in said.err
     assert "after 30 minutes" in said.err

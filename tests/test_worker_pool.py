@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from redis import Redis
 
 from models.columns import new_id
 from tests.celery_probe import HOLD, QUEUE, ProbeWorker, Started, probe_app
+from worker.pool import TaskPool
 
 MANY = 220
 
@@ -192,3 +194,27 @@ def test_a_killed_worker_leaves_its_messages_unacknowledged(app: "Celery[Any]", 
     os.kill(worker.process.pid, signal.SIGKILL)
     worker.process.wait()
     assert (worker.waiting, worker.unacked) == (0, 4)
+
+
+def test_a_signal_to_stop_in_the_middle_of_a_submit_does_not_wait_for_itself() -> None:
+    """Celery stops the pool from the signal's handler, in the thread that submits and holds the executor's lock."""
+    pool = TaskPool(limit=1)
+    stopped: list[bool] = []
+
+    class Interrupted(ThreadPoolExecutor):
+        def _adjust_thread_count(self) -> None:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            for _ in range(1000):
+                pass  # the handler runs between two steps of this thread
+            super()._adjust_thread_count()  # type: ignore[misc]
+
+    pool.executor.shutdown()
+    pool.executor = Interrupted(max_workers=1)
+    before = signal.signal(signal.SIGUSR1, lambda *_: stopped.append(pool.stop() is None))
+    try:
+        job = pool.apply_async(lambda: None)
+        job.future.result(5)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert stopped
+    pool.on_stop()

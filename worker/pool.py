@@ -74,6 +74,7 @@ class TaskPool(ThreadPool):
     """
 
     executor: concurrent.futures.ThreadPoolExecutor
+    _submits = False
 
     def on_apply(
         self,
@@ -106,7 +107,20 @@ class TaskPool(ThreadPool):
                 if callback:
                     callback(result)
 
-        return _Job(self.executor.submit(job))
+        self._submits = True
+        try:
+            return _Job(self.executor.submit(job))
+        finally:
+            self._submits = False
+
+    def on_stop(self) -> None:
+        """Wait for what runs (warm shutdown, and the last step of a cold one).
+
+        Celery calls this from the handler of a signal, which may have come in the middle of a submit, in this very
+        thread: that holds the executor's lock, and waiting for it here would never end. `on_terminate` comes anyway.
+        """
+        if not self._submits:
+            super().on_stop()
 
     def terminate_job(self, pid: int, signal: object = None) -> None:
         """Cancel the coroutine of the job that runs in the thread `pid`."""
