@@ -154,15 +154,24 @@ def credentials_rotate(
     tenant: Tenant = None,
     topic_name: TopicName = None,
     check: Annotated[bool, typer.Option("--check", help="Then try it on one of its grants.")] = False,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="If that goes, renew all of its grants, as a campaign.")
+    ] = False,
+    max_failures: Annotated[str, typer.Option(help="The campaign stops at more: a share, or a number.")] = "5%",
     as_json: AsJson = False,
 ) -> None:
-    """Replace the data of a credential, whole, and say what to run next."""
+    """Replace the data of a credential, whole, and say what to run next, or do it."""
     from ingress.at_nylas.asking import at_nylas
     from ingress.at_nylas.credential_data import Options
     from ingress.at_nylas.credentials import rotate_credential
 
     options = Options(type_, key_file, client_id, client_secret_file, tenant, topic_name)
-    at_nylas(lambda runtime: rotate_credential(runtime, provider, credential_id, options, check=check, as_json=as_json))
+    bears = _stop_rule(max_failures) if renew else None
+    at_nylas(
+        lambda runtime: rotate_credential(
+            runtime, provider, credential_id, options, check=check, renew=bears, as_json=as_json
+        )
+    )
 
 
 @credentials_app.command("delete")
@@ -172,6 +181,17 @@ def credentials_delete(provider: ProviderName, credential_id: Id, yes: Yes = Fal
     from ingress.at_nylas.credentials import delete_credential
 
     at_nylas(lambda runtime: delete_credential(runtime, provider, credential_id, yes=yes, as_json=as_json))
+
+
+def _stop_rule(text: str) -> str:
+    from ingress.terminal import fail
+    from lifecycle.campaigning import StopRule
+
+    try:
+        StopRule.parse(text)
+    except ValueError as error:
+        fail(f"--max-failures: {error}", code=2)
+    return text
 
 
 def _given(**options: str | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 
 from simulator import Running
 from simulator.connectors import Credential
+from tests.campaigning import work
 from tests.in_process import Command
 from tests.installed import PUBLIC_URL, evergrant, file, migrated
 from tests.stories import at_nylas, fails, seed
@@ -154,6 +155,38 @@ async def test_a_rotated_credential_is_tried_on_a_grant_that_has_expired(
     assert "TOPSECRET" not in said.out + said.err
     assert sim.state.calls.by_path["POST /v3/connect/custom"] == 1
     assert valid != expired
+
+
+async def test_one_command_rotates_tries_and_renews_all_by_a_campaign(
+    evergrant: Command, sim: Running, tmp_path: Path
+) -> None:
+    grants = seed(sim, 5, credential_id="cred-1", status="invalid")
+    seed(sim, 2, credential_id="cred-2", status="invalid")
+    await evergrant("sync")
+    options = ("--key-file", file(tmp_path, json.dumps(KEY)), "--renew", "--max-failures", "2")
+    said = await evergrant("credentials", "rotate", "google", "cred-1", *options, "--json")
+
+    assert (said.code, said.data["check"]) == (0, "ok")
+    shown = await evergrant("campaigns", "show", said.data["campaign_id"], "--json")
+    assert (shown.data["status"], shown.data["max_failures"]) == ("planned", "2")
+    await work(evergrant)
+    shown = await evergrant("campaigns", "show", said.data["campaign_id"], "--json")
+    assert (shown.data["status"], shown.data["total"]) == ("finished", 5)
+    assert {at_nylas(sim, grant).grant_status for grant in grants} == {"valid"}
+    wrong = await evergrant("credentials", "rotate", "google", "cred-1", *options[:3], "--max-failures", "some")
+    assert (wrong.code, "neither a share" in wrong.err) == (2, True)
+
+
+async def test_the_others_are_not_renewed_by_what_does_not_renew_one(
+    evergrant: Command, sim: Running, tmp_path: Path
+) -> None:
+    seed(sim, 3, credential_id="cred-1", status="invalid")
+    await evergrant("sync")
+    await fails(sim, "/v3/connect/custom", status=400)
+    options = ("--key-file", file(tmp_path, json.dumps(KEY)), "--renew")
+    said = await evergrant("credentials", "rotate", "google", "cred-1", *options)
+    assert (said.code, "Don't renew the others" in said.err) == (1, True)
+    assert (await evergrant("campaigns", "list", "--json")).data == []
 
 
 async def test_a_credential_that_renews_nothing_is_told_of_before_the_rest_is_tried(

@@ -216,7 +216,11 @@ async def test_a_quarantine_is_told_with_its_reason(ctx: Context, grant: Grant) 
 async def test_campaigns_and_retirements_are_told(ctx: Context, grant: Grant) -> None:
     now = ctx.now()
     campaign = Campaign(
-        id=new_id(), application_id=ctx.application_id, status=CampaignStatus.FINISHED, created_at=now - HOUR
+        id=new_id(),
+        application_id=ctx.application_id,
+        status=CampaignStatus.FINISHED,
+        created_at=now - HOUR,
+        source="incident",
     )
     plan = Retirement(
         id=new_id(),

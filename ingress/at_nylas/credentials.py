@@ -10,8 +10,12 @@ from ingress.at_nylas.credential_data import BY_OAUTH, Options, read_data, type_
 from ingress.at_nylas.our_grants import grants
 from ingress.at_nylas.printing import Flat, put_list, put_one
 from ingress.at_nylas.trial import try_one
+from ingress.campaigns import start
 from ingress.terminal import agree, fail, out, say
+from models import Campaign
 from nylas_api import Connector, Credential, NotFound, Rejected
+from tasks.campaigns.choosing import GrantFilter
+from tasks.campaigns.requests import CampaignRequest
 from worker.runtime import Runtime
 
 COLUMNS = ("id", "provider", "name", "is_active", "grants", "created_at", "updated_at")
@@ -52,20 +56,31 @@ async def create_credential(runtime: Runtime, provider: str, name: str, options:
 
 
 async def rotate_credential(
-    runtime: Runtime, provider: str, credential_id: str, options: Options, *, check: bool, as_json: bool
+    runtime: Runtime,
+    provider: str,
+    credential_id: str,
+    options: Options,
+    *,
+    check: bool,
+    renew: str | None,
+    as_json: bool,
 ) -> None:
     """Replace the data of a credential whole; say what to run next. Exits with 1 if the check fails.
 
-    Nylas does not say what becomes of the grants: a bulk re-authentication makes sure. The active credential of a
+    Nylas does not say what becomes of the grants: a bulk re-authentication makes sure. With `renew` (how many failures
+    it bears) that is started here, as a campaign, once one grant was renewed. The active credential of a
     connector is the OAuth client that the connector was made with, whatever other types the provider has.
     """
     connector = await the_connector(runtime, provider)
     if credential_id == connector.active_credential_id and options.type is None:
         options = replace(options, type="connector")
     kind = type_for(provider, options)
+    check = check or renew is not None
     if check and kind == "connector":
         fail(
-            "--check can't be: grants of another OAuth client are renewed by their users, not by the credential", code=2
+            "--check can't be, nor --renew: grants of another OAuth client are renewed by their users, "
+            "not by the credential",
+            code=2,
         )
     data = read_data(provider, kind, options)
     try:
@@ -76,17 +91,28 @@ async def rotate_credential(
     say(f"The data of {credential.name or credential_id} is replaced. It carries {grants(number)} that we hold.")
     tried = await try_one(runtime, provider, credential_id) if check else None
     bulk = f"evergrant reauth --provider {provider} --credential {credential_id}" if kind != "connector" else None
+    campaign = await _renew_all(runtime, provider, credential_id, renew) if tried and tried.outcome == "ok" else None
     if as_json:
         told = {"check": tried.outcome, "checked_grant": tried.grant_id} if tried else {"check": None}
+        told |= {"campaign_id": str(campaign.id)} if campaign else {}
         put_one(_flat(connector, credential) | {"type": kind, "grants": number, "next": bulk} | told, as_json=True)
     if tried:
         say(tried.in_words)
     if tried and tried.outcome == "failed":
         fail("Don't renew the others before one works: mend the credential, and rotate it again.")
-    if bulk is None:
+    if campaign:
+        say(f"Campaign {campaign.id} renews all of its grants: evergrant campaigns show {campaign.id}")
+    elif bulk is None:
         say("Grants of the same client id go on; those of another client must be renewed by their users.")
     elif number:
         say(f"Next renew the grants that use it: {bulk}")
+
+
+async def _renew_all(runtime: Runtime, provider: str, credential_id: str, max_failures: str | None) -> Campaign | None:
+    if max_failures is None:
+        return None
+    whom = GrantFilter(provider=provider, credential_id=credential_id)
+    return await start(runtime.context, CampaignRequest(filter=whom, max_failures=max_failures))
 
 
 async def delete_credential(runtime: Runtime, provider: str, credential_id: str, *, yes: bool, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from sqlmodel import col
 
 from ingress.story.events import ACTORS
 from ingress.story.line import Line, What, because
-from models import Campaign, CampaignItem, Event, Grant, Outcome, Retirement, RetirementItem, RetirementStatus
+from models import Campaign, CampaignItem, Grant, Outcome, Retirement, RetirementItem, RetirementStatus
 
 ADMIN = "an admin"
 
@@ -21,13 +21,10 @@ async def campaigns(session: AsyncSession, grant: Grant) -> list[Line]:
         .where(col(CampaignItem.grant_id) == grant.id)
     )
     found = (await session.execute(wanted)).all()
-    keys = [f"campaign:{campaign.id}" for _, campaign in found]
-    asked = select(col(Event.key), col(Event.source)).where(col(Event.key).in_(keys))
-    actors = {key: ACTORS.get(source, source) for key, source in await session.execute(asked)}
     return [
         line
-        for key, (item, campaign) in zip(keys, found, strict=True)
-        for line in _item(item, campaign, actors.get(key, ADMIN))
+        for item, campaign in found
+        for line in _item(item, campaign, campaign.actor or ACTORS.get(campaign.source, campaign.source))
     ]
 
 

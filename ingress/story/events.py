@@ -28,6 +28,7 @@ ACTORS = {
     "cli": "an admin",
     "admin": "an admin",
     "schedule": "the schedule",
+    "task": "another program",
     "evergrant": "Evergrant",
     "reauth": "Evergrant",
     "incident": "Evergrant",
