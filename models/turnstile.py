@@ -67,6 +67,7 @@ class Turnstile:
         """Close the files. They stay where they are: another process may have them open."""
         while self._files:
             os.close(self._files.pop())
+        self._here = asyncio.Lock()  # the old one belongs to its event loop
 
 
 async def _taken(file: int, deadline: float) -> bool:
