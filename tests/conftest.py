@@ -33,7 +33,6 @@ from tasks.context import Context
 from tasks.observing import Observer
 
 T = TypeVar("T")
-_engines: dict[str, Database] = {}
 HURRY = 0.0005  # seconds that a sweep of Nylas' list waits for each look that is wanted: a twentieth of the usual
 API_KEY = "nyk_test_key"
 CLIENT_ID = "11111111-2222-4333-8444-555555555555"
@@ -164,19 +163,14 @@ async def _emptied_after(url: str) -> AsyncIterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[str]:
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
     """The URL of a database without rows, on each of the two; if the test asks for `database`, it has tables."""
     has_tables = "database" in request.fixturenames
-    if request.param == "sqlite" and has_tables:
-        file = tmp_path_factory.getbasetemp() / "one-after-the-other" / "evergrant.db"
-        shutil.rmtree(file.parent, ignore_errors=True)
-        file.parent.mkdir()
-        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
+    if request.param == "sqlite":
+        file = tmp_path / "evergrant.db"
+        if has_tables:
+            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
         yield f"sqlite:///{file}"
-    elif request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'evergrant.db'}"
     elif has_tables:
         async with _emptied_after(request.getfixturevalue("migrated_postgres")) as url:
             yield url
@@ -186,8 +180,8 @@ async def database_url(
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    """A migrated database, on each of the two. Its engine, with the statements that it has compiled, serves all tests."""
-    database = _engines.setdefault(database_url, Database(database_url))
+    """A migrated database, on each of the two."""
+    database = Database(database_url)
     yield database
     await database.close()
 
