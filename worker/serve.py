@@ -1,6 +1,7 @@
 """Running a worker or a beat in this process, until it is told to stop."""
 
 import asyncio
+import gc
 import os
 import socket
 import warnings
@@ -40,6 +41,9 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
     LOOP.submit(sweep_for_ever(runtime.context))
 
     def on_ready(**_: Any) -> None:
+        # What is here now stays: looking through it again and again would hold calls up that were given leave.
+        gc.collect()
+        gc.freeze()
         log.info("worker.ready", concurrency=concurrency, pid=os.getpid())
 
     _leave_logging_alone()
