@@ -12,6 +12,7 @@ from sqlmodel import col
 from lifecycle import Change, GrantStatus, decide, doubt
 from lifecycle.course import Course, move_on
 from lifecycle.identity import mismatch
+from lifecycle.tidings import Step
 from models import Grant, Transition
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
@@ -85,8 +86,10 @@ async def record(
             changes[grant_id] = _remember(session, grant_id, change, look, cause, now=now)
         if was is not GrantStatus.DELETED:
             steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
-    await session.flush()
-    await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
+    if any(step.tiding and step.tiding.step is Step.PLAN for step in steps):
+        await session.flush()  # those that failed are counted
+    with session.no_autoflush:  # each row is written once, with the number of its last notice
+        await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
     await release_confirmed(session, [step.grant for step in steps if step.tiding is None])
     await session.flush()
     return Recorded(changes, braked)

@@ -61,6 +61,7 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
                 notices.append(_untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
             case _:
                 pass
+    await session.flush()  # the changes that notices rest on
     await store(session, notices)
     await receive(session, looks)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from models.cancellation import is_cancelled
 from nylas_api import KeyRejected
 from tasks.api_key import key_refused, key_taken
 from tasks.context import Context
@@ -47,6 +48,8 @@ class KeyWatch:
             try:
                 await (key_refused(context, heard) if heard else key_taken(context))
             except Exception as error:  # the database is away: the same is written later
+                if is_cancelled():
+                    return
                 log.warning("nylas.key_incident_not_written", error=type(error).__name__)
                 await asyncio.sleep(WRITE_AGAIN)
                 continue

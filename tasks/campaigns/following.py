@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from models import Campaign, CampaignStatus
+from models.cancellation import is_cancelled
 from tasks.campaigns.ending import stop_if_too_many_failed
 from tasks.context import Context
 
@@ -43,6 +44,8 @@ class Following:
                     await stop_if_too_many_failed(self._ctx, campaign_id)
                 await self.look()
             except Exception as error:
+                if is_cancelled():
+                    return
                 log.warning("campaign.not_followed", error=type(error).__name__)
 
     async def look(self) -> None:
