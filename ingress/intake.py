@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.exc import DataError, IntegrityError
 
 from models import Event
+from models.cancellation import is_cancelled
 from models.database import Database
 from models.inbox import receive
 
@@ -61,6 +62,8 @@ class Intake:
             while len(batch) < MOST_AT_ONCE and not self._waiting.empty():
                 batch.append(self._waiting.get_nowait())
             await self._store(batch)
+            if is_cancelled():
+                raise asyncio.CancelledError
 
     async def _store(self, batch: list[_Waiting]) -> None:
         try:

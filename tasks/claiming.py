@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.cancellation import is_cancelled
 from models.claims import Claimable, Outcome, claim, close, none_open, others_open, postpone, renew, still_ours
 from nylas_api import NylasError
 from tasks.context import Context
@@ -98,6 +99,8 @@ async def _keep_renewing(held: Claim[Row]) -> None:
         except (
             Exception
         ) as error:  # the next round may succeed; if none does, the lease ends and another worker takes over
+            if is_cancelled():
+                return
             log.warning("claim.not_renewed", error=type(error).__name__)
 
 

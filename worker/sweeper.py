@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from lifecycle.incidents import Scope
 from models import Campaign, CampaignItem, CampaignStatus, Event, Incident, Notice, RetirementItem
+from models.cancellation import is_cancelled
 from models.claims import Claimable, take_unrung, unrung
 from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, REAUTH_REQUESTED, RETIREMENT_APPROVED, most_ids
 from tasks.bulk_reauth import finish_if_done, nothing_left
@@ -35,6 +36,8 @@ async def sweep_for_ever(context: Context) -> None:
         try:
             await sweep(context)
         except Exception as error:
+            if is_cancelled():
+                raise asyncio.CancelledError from error
             log.warning("sweep.failed", error=type(error).__name__)
         await asyncio.sleep(EVERY * (0.75 + 0.5 * context.chance()))
 
