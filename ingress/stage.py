@@ -79,6 +79,7 @@ def stage(*, on_postgres: bool) -> Iterator[Stage]:
                 "EVERGRANT_NYLAS_WEBHOOK_SECRET": WEBHOOK_SECRET,
                 "EVERGRANT_PUBLIC_URL": f"http://127.0.0.1:{web}",
                 "EVERGRANT_SECRET_KEYS": secrets.token_urlsafe(32) + "=",
+                "EVERGRANT_GRACE_SECONDS": "5",  # two minutes is longer than anybody watches
             }
             supervisor = Supervisor(environ, logs=folder)
             simulator = supervisor.start("simulator", "simulator", "--port", str(nylas), "--api-key", "nyk_demo")

@@ -71,3 +71,9 @@ def test_nothing_is_left_running_when_the_demo_is_ended(arguments: list[str], en
             assert list(Path(folder).iterdir()) == []
             assert demo.returncode == 130
             assert "nothing is left running" in said
+
+
+def test_the_demo_sees_what_it_should_see_and_says_so() -> None:
+    done = subprocess.run([sys.executable, "-m", "ingress", "demo"], capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout[-3_000:]
+    assert "All as it should be" in done.stdout
