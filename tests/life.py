@@ -1,12 +1,13 @@
 """Time that passes, for the stories of a whole life: whatever falls due is done, here and at Nylas alike."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
@@ -38,7 +39,7 @@ from tasks.oauth_callback import exchange_codes
 from tasks.probing import probe
 from tasks.retiring import retire
 from tests.conftest import Rings, SetClock
-from tests.receiving import Product
+from tests.receiving import Product, a_product, reaching, told_at
 from worker.sweeper import sweep
 
 TASKS: dict[str, Callable[[Context, Sequence[UUID]], Coroutine[Any, Any, None]]] = {
@@ -102,3 +103,11 @@ class Life:
         async with self.ctx.database.reading() as session:
             found = [await session.scalar(due) for due in dues]
         return min((due for due in found if due is not None), default=None)
+
+
+@pytest.fixture
+async def life(ctx: Context, sim: Running, clock: SetClock, rings: Rings) -> AsyncIterator[Life]:
+    """A worker whose product listens."""
+    async with a_product() as product, reaching(ctx) as reach:
+        await told_at(reach, product)
+        yield Life(reach, sim, clock, rings, product)

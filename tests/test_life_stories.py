@@ -1,7 +1,6 @@
 """Stories of whole lives: what today's systems get wrong, and what the product hears of it from us."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,12 +11,10 @@ from lifecycle.brake import Braked
 from models import AuthSessionStatus, NoticeKind, Outcome
 from models.kinds import GRANT_EXPIRED, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasClient, open_http
-from simulator import Running
 from tasks.brakes import put_on, release
-from tasks.context import Context
-from tests.conftest import API_KEY, CLIENT_ID, Rings, SetClock, another_worker
-from tests.life import Life
-from tests.receiving import a_product, notices, reaching, told_at
+from tests.conftest import API_KEY, CLIENT_ID, another_worker
+from tests.life import Life, life
+from tests.receiving import notices
 from tests.stories import (
     REDIRECT,
     all_grants,
@@ -35,16 +32,10 @@ from tests.stories import (
     the_grant,
 )
 
+__all__ = ["life"]
+
 on_one_database = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 TOLD = ["grant.expired", "grant.reauth_required"]
-
-
-@pytest.fixture
-async def life(ctx: Context, sim: Running, clock: SetClock, rings: Rings) -> AsyncIterator[Life]:
-    """A worker whose product listens."""
-    async with a_product() as product, reaching(ctx) as reach:
-        await told_at(reach, product)
-        yield Life(reach, sim, clock, rings, product)
 
 
 async def one_grant(life: Life) -> str:

@@ -1,31 +1,17 @@
 """Campaigns that ask users: one link, one notice, an item that waits, and its end."""
 
-from collections.abc import AsyncIterator
-
-import pytest
-
 from models import CampaignStatus, NoticeKind, Outcome
 from models.kinds import GRANT_UPDATED
-from simulator import Running
 from tasks.campaigns.asking import WAITED_FOR
 from tasks.campaigns.choosing import GrantFilter
 from tasks.campaigns.requests import CampaignRequest
-from tasks.context import Context
 from tests.bulk import ends, run_out, standing, started
-from tests.conftest import Rings, SetClock
-from tests.life import Life
-from tests.receiving import a_product, reaching, told_at
+from tests.life import Life, life
 from tests.stories import at_nylas, hint, known, the_items
 
+__all__ = ["life"]
+
 ASKING = CampaignRequest(filter=GrantFilter(), ask_users=True)
-
-
-@pytest.fixture
-async def life(ctx: Context, sim: Running, clock: SetClock, rings: Rings) -> AsyncIterator[Life]:
-    """A worker whose product listens."""
-    async with a_product() as product, reaching(ctx) as reach:
-        await told_at(reach, product)
-        yield Life(reach, sim, clock, rings, product)
 
 
 async def test_the_user_of_a_grant_that_works_is_asked_once_with_a_link(life: Life) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
 from models import Campaign, CampaignItem, CampaignStatus, Event, Grant, Outcome, VaultSecret, Way
 from models.claims import close
@@ -129,7 +130,7 @@ async def _find(
     found, unknown, taken = list[_Named](), list[tuple[int, str]](), set[str]()
     for line, name in names.items():
         grants = [by_id[name]] if name in by_id else by_email.get(name.lower(), [])
-        alive = [grant for grant in grants if grant.status != "deleted"] or grants
+        alive = [grant for grant in grants if grant.status is not GrantStatus.DELETED] or grants
         if not alive:
             unknown.append((line, "no grant of ours has this id or address"))
         elif len(alive) > 1:

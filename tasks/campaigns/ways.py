@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from lifecycle import GrantStatus
 from models import CampaignItem, Grant, KnownConnector, VaultSecret, Way
 from models.sealing import Unsealable
 from nylas_api import BulkGrant, NylasError, ProviderSettings
@@ -49,7 +50,7 @@ async def renew_item(
     Source: Nylas "Bulk authentication grants": one POST /v3/connect/custom for each mailbox.
     """
     provider, email = _mailbox(item, grant)
-    if grant and grant.status == "deleted":
+    if grant and grant.status is GrantStatus.DELETED:
         return Skipped("the grant was deleted")
     if item.way in (Way.REFRESH, Way.IMAP):
         return await _by_its_own(ctx, item, provider, kept.get((provider, email)))
