@@ -14,13 +14,25 @@ from ingress.cli_events import events_app
 from ingress.cli_incidents import brake_app, incidents_app
 from ingress.cli_links import links_app, users_app
 from ingress.cli_notices import endpoints_app, notices_app
-from ingress.cli_options import AsJson, Yes
+from ingress.cli_options import (
+    AsJson,
+    AskUsers,
+    ByCredential,
+    ByProvider,
+    ByStatus,
+    EmailDomain,
+    HoursLeft,
+    MaxFailures,
+    MissingScope,
+    Rate,
+    Tag,
+    Yes,
+)
 from ingress.cli_retirement import retire_app
 from ingress.cli_schedules import schedules_app
 from ingress.cli_tags import tags_app
 from ingress.cli_tokens import tokens_app
 from ingress.cli_vault import vault_app
-from lifecycle import GrantStatus
 
 app = typer.Typer(
     help="Keeps every Nylas v3 grant in the state it should be in, and says why.",
@@ -52,9 +64,6 @@ app.add_typer(vault_app, name="vault")
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Tasks, and calls to Nylas, in flight.")]
-Provider = Annotated[str | None, typer.Option(help="Only grants of this provider.")]
-Status = Annotated[GrantStatus | None, typer.Option(help="Only grants of this status.")]
-MissingScope = Annotated[str | None, typer.Option("--missing-scope", help="Only grants that lack this scope.")]
 Grant = Annotated[str, typer.Argument(help="The grant's id, or its email address.")]
 
 
@@ -138,32 +147,26 @@ def sync(as_json: AsJson = False) -> None:
 
 @app.command()
 def reauth(
-    provider: Provider = None,
-    status: Status = None,
-    credential: Annotated[str | None, typer.Option(help="Only grants of this connector credential.")] = None,
+    provider: ByProvider = None,
+    status: ByStatus = None,
+    credential: ByCredential = None,
     expired_since: Annotated[
         str | None, typer.Option(help="Only grants that we saw expire at this time or later.")
     ] = None,
     expired_before: Annotated[str | None, typer.Option(help="Only grants that we saw expire before this time.")] = None,
     missing_scope: MissingScope = None,
-    email_domain: Annotated[str | None, typer.Option(help="Only grants with addresses of this domain.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only grants with this tag.")] = None,
-    hours_left: Annotated[
-        float | None, typer.Option(help="Only grants with some of their 72 hours left, but no more than this.")
-    ] = None,
+    email_domain: EmailDomain = None,
+    tag: Tag = None,
+    hours_left: HoursLeft = None,
     list_path: Annotated[
         str | None,
         typer.Option(
             "--list", metavar="PATH|-", help="Only the mailboxes of this list: CSV or JSON lines, or - for stdin."
         ),
     ] = None,
-    rate: Annotated[float | None, typer.Option(help="Calls a second at most, below the budget.")] = None,
-    max_failures: Annotated[
-        str | None, typer.Option(help="It stops itself at more failures than this: 5%, or 100.")
-    ] = None,
-    ask_users: Annotated[
-        bool, typer.Option("--ask-users", help="Those whom nothing else can renew are asked to sign in.")
-    ] = False,
+    rate: Rate = None,
+    max_failures: MaxFailures = None,
+    ask_users: AskUsers = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print its id and return.")] = True,
@@ -193,8 +196,8 @@ def reauth(
 
 @grants_app.command("list")
 def grants_list(
-    status: Status = None,
-    provider: Provider = None,
+    status: ByStatus = None,
+    provider: ByProvider = None,
     missing_scope: MissingScope = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     as_json: AsJson = False,

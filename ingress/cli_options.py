@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from lifecycle import GrantStatus
+
 
 def an_id(value: str | None) -> str | None:
     """Refuse what can't be an id, before anything is asked."""
@@ -40,3 +42,20 @@ Description = Annotated[str | None, typer.Option("--description", help="What it 
 Email = Annotated[list[str] | None, typer.Option("--email", help="Who is told when it fails; repeat it for more.")]
 Id = Annotated[str, typer.Argument(callback=an_id)]
 WebhookId = Annotated[str | None, typer.Argument(help="Its id; ours, unless given.", callback=an_id)]
+
+# Whom a campaign is for, and how it goes: the same for one that starts now and for one that a schedule asks for.
+ByProvider = Annotated[str | None, typer.Option("--provider", help="Only grants of this provider.")]
+ByStatus = Annotated[GrantStatus | None, typer.Option("--status", help="Only grants of this status.")]
+ByCredential = Annotated[str | None, typer.Option("--credential", help="Only grants of this connector credential.")]
+MissingScope = Annotated[str | None, typer.Option("--missing-scope", help="Only grants that lack this scope.")]
+EmailDomain = Annotated[str | None, typer.Option("--email-domain", help="Only grants with addresses of this domain.")]
+Tag = Annotated[str | None, typer.Option("--tag", help="Only grants with this tag.")]
+HoursLeft = Annotated[
+    float | None,
+    typer.Option("--hours-left", help="Only grants with some of their 72 hours left, but no more than this."),
+]
+Rate = Annotated[float | None, typer.Option("--rate", help="Calls a second at most, below the budget.")]
+MaxFailures = Annotated[
+    str | None, typer.Option("--max-failures", help="It stops itself at more failures than this: 5%, or 100.")
+]
+AskUsers = Annotated[bool, typer.Option("--ask-users", help="Those whom nothing else can renew are asked to sign in.")]

@@ -4,8 +4,20 @@ from typing import Annotated
 
 import typer
 
-from ingress.cli_options import AsJson, Yes
-from lifecycle import GrantStatus
+from ingress.cli_options import (
+    AsJson,
+    AskUsers,
+    ByCredential,
+    ByProvider,
+    ByStatus,
+    EmailDomain,
+    HoursLeft,
+    MaxFailures,
+    MissingScope,
+    Rate,
+    Tag,
+    Yes,
+)
 
 schedules_app = typer.Typer(help="Ask for a campaign or a sync again and again.", no_args_is_help=True)
 
@@ -18,26 +30,16 @@ def schedules_add(
     cron: Annotated[str, typer.Option(help="When: minute, hour, day of the month, month, day of the week.")],
     zone: Annotated[str, typer.Option(help="Whose clocks tell it: UTC, Europe/Berlin, …")] = "UTC",
     sync: Annotated[bool, typer.Option("--sync", help="Ask for a sync, instead of a campaign.")] = False,
-    provider: Annotated[str | None, typer.Option(help="A campaign: only grants of this provider.")] = None,
-    credential: Annotated[str | None, typer.Option(help="Only grants of this connector credential.")] = None,
-    status: Annotated[GrantStatus | None, typer.Option(help="Only grants of this status.")] = None,
-    missing_scope: Annotated[
-        str | None, typer.Option("--missing-scope", help="Only grants that lack this scope.")
-    ] = None,
-    email_domain: Annotated[
-        str | None, typer.Option("--email-domain", help="Only grants with addresses of this domain.")
-    ] = None,
-    tag: Annotated[str | None, typer.Option(help="Only grants with this tag.")] = None,
-    hours_left: Annotated[
-        float | None, typer.Option("--hours-left", help="Only grants with fewer of their 72 hours left than that.")
-    ] = None,
-    rate: Annotated[float | None, typer.Option(help="Calls a second at most, below the budget.")] = None,
-    max_failures: Annotated[
-        str | None, typer.Option("--max-failures", help="It stops itself at more failures than this: 5%, or 100.")
-    ] = None,
-    ask_users: Annotated[
-        bool, typer.Option("--ask-users", help="Those whom nothing else can renew are asked to sign in.")
-    ] = False,
+    provider: ByProvider = None,
+    credential: ByCredential = None,
+    status: ByStatus = None,
+    missing_scope: MissingScope = None,
+    email_domain: EmailDomain = None,
+    tag: Tag = None,
+    hours_left: HoursLeft = None,
+    rate: Rate = None,
+    max_failures: MaxFailures = None,
+    ask_users: AskUsers = False,
     yes: Yes = False,
 ) -> None:
     """Add a schedule: shows when it fires and what it asks for, and asks before it is saved."""
