@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError
 
-from models import Event
+from models import EventData
 from models.cancellation import is_cancelled
 from models.database import Database
 from models.inbox import receive
@@ -25,7 +25,7 @@ class NotStored(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    event: Event
+    event: EventData
     stored: "asyncio.Future[bool]"
 
 
@@ -43,7 +43,7 @@ class Intake:
         self._database, self._ring, self._patience = database, ring, patience
         self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(WAITING_AT_MOST)
 
-    async def store(self, event: Event) -> bool:
+    async def store(self, event: EventData) -> bool:
         """Store an event; say whether it was new. Returns after the commit. Raises NotStored."""
         waiting = _Waiting(event, asyncio.get_running_loop().create_future())
         try:

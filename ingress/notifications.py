@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from models import Event, Outcome
+from models import EventData, Outcome
 from models.claims import close
 from models.inbox import told
 from models.kinds import FROM_NYLAS, UNREADABLE
@@ -36,7 +36,7 @@ def inflate(body: bytes) -> bytes:
     return plain
 
 
-def read_notification(body: bytes, *, application_id: UUID, now: datetime) -> Event:
+def read_notification(body: bytes, *, application_id: UUID, now: datetime) -> EventData:
     """Make the row for a notification whose signature was good. Never fails: what can't be read is kept for a human.
 
     Its key is a hash of all that says which event it is, without the number of the delivery attempt: Nylas' three
@@ -53,7 +53,7 @@ def read_notification(body: bytes, *, application_id: UUID, now: datetime) -> Ev
         return event
 
 
-def _read(body: bytes, *, application_id: UUID, now: datetime) -> Event:
+def _read(body: bytes, *, application_id: UUID, now: datetime) -> EventData:
     envelope = json.loads(body)
     kind = envelope.get("type") if isinstance(envelope, dict) else None
     if not isinstance(kind, str) or not NAME.fullmatch(kind):

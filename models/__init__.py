@@ -3,18 +3,18 @@
 from models.api_token import ApiToken
 from models.application import Application
 from models.auth_session import AuthSession, AuthSessionStatus
-from models.campaign import Campaign, CampaignItem, CampaignStatus, Way
+from models.campaign import Campaign, CampaignItem, CampaignItemData, CampaignStatus, Way
 from models.claims import Claimable, Outcome
 from models.connector import KnownConnector
-from models.event import Event
-from models.grant import Grant
+from models.event import Event, EventData
+from models.grant import Grant, GrantData
 from models.incident import Incident
-from models.notice import Delivery, Endpoint, HeldBy, Notice, NoticeKind
+from models.notice import Delivery, DeliveryData, Endpoint, HeldBy, Notice, NoticeData, NoticeKind
 from models.reauth_link import ReauthLink
 from models.retirement import Retirement, RetirementItem, RetirementStatus
 from models.schedule import Schedule
 from models.tag import GrantTag
-from models.transition import Transition
+from models.transition import Transition, TransitionData
 from models.vault import VaultSecret
 
 __all__ = [
@@ -24,17 +24,22 @@ __all__ = [
     "AuthSessionStatus",
     "Campaign",
     "CampaignItem",
+    "CampaignItemData",
     "CampaignStatus",
     "Claimable",
     "Delivery",
+    "DeliveryData",
     "Endpoint",
     "Event",
+    "EventData",
     "Grant",
+    "GrantData",
     "GrantTag",
     "HeldBy",
     "Incident",
     "KnownConnector",
     "Notice",
+    "NoticeData",
     "NoticeKind",
     "Outcome",
     "ReauthLink",
@@ -43,6 +48,7 @@ __all__ = [
     "RetirementStatus",
     "Schedule",
     "Transition",
+    "TransitionData",
     "VaultSecret",
     "Way",
 ]

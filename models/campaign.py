@@ -76,7 +76,24 @@ class Campaign(SQLModel, table=True):
     fired_for: datetime | None = None
 
 
-class CampaignItem(Claimable, table=True):
+class CampaignItemData(Claimable):
+    """An item that is to be written, as data."""
+
+    __tablename__ = "campaign_item"
+
+    campaign_id: UUID = Field(foreign_key="campaign.id")
+    grant_id: str | None = Field(default=None, foreign_key="grant.id", index=True)
+    way: Way | None = Field(default=None, sa_type=words(Way))
+    rank: int = Field(default=NO_DEADLINE, sa_type=sa.BigInteger)
+    email: str | None = Field(default=None, max_length=320)
+    provider: str | None = Field(default=None, max_length=32)
+    credential_id: str | None = Field(default=None, max_length=128)
+    line: int | None = None
+    secret: str | None = Field(default=None, sa_type=Sealed)
+    cause: str | None = Field(default=None, max_length=128)
+
+
+class CampaignItem(CampaignItemData, table=True):
     """One mailbox in a campaign: a grant that we know, or (`grant_id` is None until then) one that is to be made.
 
     A grant is in a campaign at most once, and in one open item at most over all of them. `rank` is the order in which
@@ -85,7 +102,6 @@ class CampaignItem(Claimable, table=True):
     failures are counted by.
     """
 
-    __tablename__ = "campaign_item"
     __table_args__ = (
         due_index("campaign_item"),
         sa.UniqueConstraint("campaign_id", "grant_id"),
@@ -107,14 +123,3 @@ class CampaignItem(Claimable, table=True):
             postgresql_where=sa.text("settled_at IS NULL AND grant_id IS NOT NULL"),
         ),
     )
-
-    campaign_id: UUID = Field(foreign_key="campaign.id")
-    grant_id: str | None = Field(default=None, foreign_key="grant.id", index=True)
-    way: Way | None = Field(default=None, sa_type=words(Way))
-    rank: int = Field(default=NO_DEADLINE, sa_type=sa.BigInteger)
-    email: str | None = Field(default=None, max_length=320)
-    provider: str | None = Field(default=None, max_length=32)
-    credential_id: str | None = Field(default=None, max_length=128)
-    line: int | None = None
-    secret: str | None = Field(default=None, sa_type=Sealed)
-    cause: str | None = Field(default=None, max_length=128)

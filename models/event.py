@@ -10,14 +10,8 @@ from models.claims import Claimable, due_index
 LONGEST_KEY = 96
 
 
-class Event(Claimable, table=True):
-    """Something that we were told: a webhook, a returned sign-in, a request by an admin or the schedule.
-
-    `kind` is Nylas' trigger type, or ours in the same grammar, and the name of the task that deals with it. `key`
-    is what makes it the same event: unique, so that a second telling adds nothing. `raw` is the body as it came.
-    """
-
-    __table_args__ = (due_index("event"),)
+class EventData(Claimable):
+    """An event that is to be written, as data."""
 
     application_id: UUID = Field(foreign_key="application.id")
     kind: str = Field(max_length=64)
@@ -27,3 +21,13 @@ class Event(Claimable, table=True):
     raw: bytes
     occurred_at: datetime | None = None
     received_at: datetime
+
+
+class Event(EventData, table=True):
+    """Something that we were told: a webhook, a returned sign-in, a request by an admin or the schedule.
+
+    `kind` is Nylas' trigger type, or ours in the same grammar, and the name of the task that deals with it. `key`
+    is what makes it the same event: unique, so that a second telling adds nothing. `raw` is the body as it came.
+    """
+
+    __table_args__ = (due_index("event"),)

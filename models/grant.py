@@ -13,20 +13,8 @@ from models.columns import words
 _version = sa.Column("version", sa.Integer, nullable=False)
 
 
-class Grant(SQLModel, table=True):
-    """A Nylas grant. `id` is Nylas' own; `as_of` is the moment of the look that `status` rests on.
-
-    `authenticated_at` is Nylas' `updated_at`, the last authentication; `expired_at` is when it stopped working, as
-    far as it is known; what else belongs to a `Spell` stands beside it. `flaps` counts how often the grant came and
-    went without a calm day between. `quarantined` says why an account that came back is not taken for the grant that
-    was wanted. `zone` is where its user's quiet hours are, `contact` where the user can be told: never the mailbox
-    itself. `notices` numbers the notices about it. Only `follow` changes the status. `version` guards each write
-    (compare and set): two writers that read the same row can't both have their way, the second one gets StaleDataError.
-    """
-
-    __table_args__ = (sa.Index("ix_grant_status", "application_id", "status", "provider"),)
-
-    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": _version}
+class GrantData(SQLModel):
+    """A grant that is to be written for the first time, as data."""
 
     id: str = Field(primary_key=True, max_length=128)
     application_id: UUID = Field(foreign_key="application.id")
@@ -53,6 +41,22 @@ class Grant(SQLModel, table=True):
     contact: str | None = Field(default=None, max_length=320)
     first_seen_at: datetime
     version: int = Field(default=None, sa_column=_version)
+
+
+class Grant(GrantData, table=True):
+    """A Nylas grant. `id` is Nylas' own; `as_of` is the moment of the look that `status` rests on.
+
+    `authenticated_at` is Nylas' `updated_at`, the last authentication; `expired_at` is when it stopped working, as
+    far as it is known; what else belongs to a `Spell` stands beside it. `flaps` counts how often the grant came and
+    went without a calm day between. `quarantined` says why an account that came back is not taken for the grant that
+    was wanted. `zone` is where its user's quiet hours are, `contact` where the user can be told: never the mailbox
+    itself. `notices` numbers the notices about it. Only `follow` changes the status. `version` guards each write
+    (compare and set): two writers that read the same row can't both have their way, the second one gets StaleDataError.
+    """
+
+    __table_args__ = (sa.Index("ix_grant_status", "application_id", "status", "provider"),)
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": _version}
 
     @property
     def spell(self) -> Spell | None:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
-from models.event import LONGEST_KEY, Event
+from models.event import LONGEST_KEY, Event, EventData
 
 
 def insert_or_ignore(session: AsyncSession, model: type[SQLModel]) -> Any:
@@ -20,7 +20,7 @@ def insert_or_ignore(session: AsyncSession, model: type[SQLModel]) -> Any:
     return insert(model).on_conflict_do_nothing()
 
 
-async def receive(session: AsyncSession, events: Sequence[Event]) -> set[UUID]:
+async def receive(session: AsyncSession, events: Sequence[EventData]) -> set[UUID]:
     """Store those of the events that are new by their `key`; return their ids."""
     if not events:
         return set()
@@ -47,9 +47,9 @@ def told(
     raw: bytes = b"{}",
     grant_id: str | None = None,
     occurred_at: datetime | None = None,
-) -> Event:
+) -> EventData:
     """Make the row of something that we were told just now, and that is due at once."""
-    return Event(
+    return EventData(
         application_id=application_id,
         kind=kind,
         key=key,

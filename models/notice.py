@@ -57,7 +57,24 @@ class Endpoint(SQLModel, table=True):
     last_error: str | None = None
 
 
-class Notice(Claimable, table=True):
+class NoticeData(Claimable):
+    """A notice that is to be written, as data."""
+
+    application_id: UUID = Field(foreign_key="application.id")
+    kind: NoticeKind = Field(sa_type=words(NoticeKind, length=32))
+    grant_id: str | None = Field(default=None, foreign_key="grant.id")
+    incident_id: UUID | None = Field(default=None, foreign_key="incident.id", index=True)
+    campaign_id: UUID | None = Field(default=None, foreign_key="campaign.id")
+    transition_id: UUID | None = Field(default=None, foreign_key="transition.id")
+    seq: int = 0
+    number: int = 0
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+    occurred_at: datetime
+    created_at: datetime
+    held_by: HeldBy | None = Field(default=None, sa_type=words(HeldBy))
+
+
+class Notice(NoticeData, table=True):
     """One fact that the product is to be told, or why it was not.
 
     It is written in the transaction of the change that it tells of. When it is due and nothing holds it, it is
@@ -78,21 +95,19 @@ class Notice(Claimable, table=True):
         ),
     )
 
-    application_id: UUID = Field(foreign_key="application.id")
-    kind: NoticeKind = Field(sa_type=words(NoticeKind, length=32))
-    grant_id: str | None = Field(default=None, foreign_key="grant.id")
-    incident_id: UUID | None = Field(default=None, foreign_key="incident.id", index=True)
-    campaign_id: UUID | None = Field(default=None, foreign_key="campaign.id")
-    transition_id: UUID | None = Field(default=None, foreign_key="transition.id")
+
+class DeliveryData(Claimable):
+    """A delivery that is to be written, as data."""
+
+    notice_id: UUID = Field(foreign_key="notice.id")
+    endpoint_id: UUID = Field(foreign_key="endpoint.id")
+    grant_id: str | None = Field(default=None, max_length=128)
     seq: int = 0
-    number: int = 0
-    data: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
-    occurred_at: datetime
-    created_at: datetime
-    held_by: HeldBy | None = Field(default=None, sa_type=words(HeldBy))
+    since: datetime | None = None
+    http_status: int | None = None
 
 
-class Delivery(Claimable, table=True):
+class Delivery(DeliveryData, table=True):
     """A notice on its way to one endpoint, at least once; set aside after three days of trying, from `since` on."""
 
     __table_args__ = (
@@ -107,10 +122,3 @@ class Delivery(Claimable, table=True):
             postgresql_where=sa.text("settled_at IS NULL"),
         ),
     )
-
-    notice_id: UUID = Field(foreign_key="notice.id")
-    endpoint_id: UUID = Field(foreign_key="endpoint.id")
-    grant_id: str | None = Field(default=None, max_length=128)
-    seq: int = 0
-    since: datetime | None = None
-    http_status: int | None = None

@@ -5,14 +5,14 @@ import binascii
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from sqlalchemy import Dialect, Text, inspect
+from sqlalchemy import Dialect, Text
 from sqlalchemy.types import TypeDecorator
 
 FORMAT = "eg1"
@@ -20,8 +20,9 @@ NONCE_BYTES = 12
 
 
 class Row(Protocol):
-    """A row that can hold sealed columns: it must know its id before it is stored."""
+    """A row that can hold sealed columns: it must know its table, and its id before it is stored."""
 
+    __tablename__: ClassVar[Any]
     id: UUID
 
 
@@ -91,4 +92,4 @@ def _key_id(key: bytes) -> str:
 
 
 def _place(row: Row, column: str) -> bytes:
-    return f"{inspect(type(row)).local_table}:{row.id}:{column}".encode()
+    return f"{row.__tablename__}:{row.id}:{column}".encode()

@@ -1,6 +1,7 @@
 """The history of grants: one row for each change, with its cause."""
 
 from datetime import datetime
+from typing import Self
 from uuid import UUID
 
 from sqlmodel import Field, SQLModel
@@ -9,12 +10,8 @@ from lifecycle import Change, GrantStatus
 from models.columns import id_field, words
 
 
-class Transition(SQLModel, table=True):
-    """One change of a grant: from what to what, when, by what cause, and Nylas' request id for the look.
-
-    `old_status` is None where the grant became known. `cause` is the kind of the event, or the name of the work
-    (`sync`, `reauth.requested`) that brought the look about.
-    """
+class TransitionData(SQLModel):
+    """A transition that is to be written, as data."""
 
     id: UUID = id_field()
     grant_id: str = Field(foreign_key="grant.id", index=True)
@@ -29,7 +26,7 @@ class Transition(SQLModel, table=True):
     request_id: str | None = Field(default=None, max_length=128)
 
     @classmethod
-    def of(cls, grant_id: str, change: Change, *, at: datetime, cause: str) -> "Transition":
+    def of(cls, grant_id: str, change: Change, *, at: datetime, cause: str) -> Self:
         """Write a decision down as history."""
         return cls(
             grant_id=grant_id,
@@ -40,3 +37,11 @@ class Transition(SQLModel, table=True):
             blocked=change.new.blocked,
             cause=cause,
         )
+
+
+class Transition(TransitionData, table=True):
+    """One change of a grant: from what to what, when, by what cause, and Nylas' request id for the look.
+
+    `old_status` is None where the grant became known. `cause` is the kind of the event, or the name of the work
+    (`sync`, `reauth.requested`) that brought the look about.
+    """

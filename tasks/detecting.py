@@ -12,7 +12,7 @@ from sqlmodel import col
 from lifecycle import GrantStatus, Spell
 from lifecycle.incidents import NARROWEST_FIRST, Scope, have_one_cause
 from lifecycle.tidings import Step, Tiding
-from models import Grant, HeldBy, Incident, Notice, Transition
+from models import Grant, HeldBy, Incident, Notice, TransitionData
 from tasks.context import Context
 from tasks.incidents import cohort, covering, open_incident, open_ones_of_grants, subject_of, the_open
 from tasks.telling import MOOT, News
@@ -25,7 +25,7 @@ class Progress:
     grant: Grant
     tiding: Tiding | None
     spell: Spell | None
-    change: Transition | None
+    change: TransitionData | None
 
 
 async def explained(ctx: Context, session: AsyncSession, steps: Sequence[Progress], *, now: datetime) -> list[News]:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Event, Grant, Outcome, Transition
+from models import Event, Grant, Outcome, TransitionData
 from models.claims import close, postpone
 from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECHECK, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasError, Transient
@@ -142,7 +142,7 @@ def expired_at(event: Event) -> datetime | None:
         return None
 
 
-def _settle(ctx: Context, event: Event, look: Look | NylasError | None, change: Transition | None) -> None:
+def _settle(ctx: Context, event: Event, look: Look | NylasError | None, change: TransitionData | None) -> None:
     now = ctx.now()
     match look:
         case Look():

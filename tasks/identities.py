@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.identity import Identity, mismatch
-from models import AuthSession, AuthSessionStatus, Event, Grant, HeldBy, Notice, NoticeKind, Outcome
+from models import AuthSession, AuthSessionStatus, EventData, Grant, GrantData, HeldBy, Notice, NoticeKind, Outcome
 from models.auth_session import digest
 from models.claims import close
 from models.columns import new_id
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 UNDER_WAY = (AuthSessionStatus.RETURNED, AuthSessionStatus.EXCHANGING)
 
 
-def of_grant(grant: Grant) -> Identity:
+def of_grant(grant: GrantData) -> Identity:
     """Whose account a grant is, as far as we know."""
     return Identity(grant.id, grant.provider, grant.email, grant.provider_user_id)
 
@@ -130,7 +130,7 @@ def in_words(sign_in: AuthSession, difference: str) -> str:
 
 async def _note(ctx: Context, session: AsyncSession, changed: Mapping[str, str], *, now: datetime) -> None:
     """Leave a trace of a change of identity: a row of the inbox that is settled already, and a line in the log."""
-    notes: list[Event] = []
+    notes: list[EventData] = []
     for grant_id, how in changed.items():
         note = told(
             GRANT_IDENTITY_CHANGED,

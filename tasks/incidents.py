@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.incidents import FIRST_PROBE, NARROWEST_FIRST, OF_GRANTS, Scope
-from models import Grant, HeldBy, Incident, Notice, NoticeKind, Outcome
+from models import Grant, HeldBy, Incident, Notice, NoticeData, NoticeKind, Outcome
 from models.claims import close
 from models.columns import new_id
 from models.inbox import insert_or_ignore
@@ -198,8 +198,8 @@ def _open(ctx: Context, *scopes: Scope) -> Any:
     return wanted.order_by(col(Incident.opened_at), col(Incident.id))
 
 
-def _notice(incident: Incident, kind: NoticeKind, data: dict[str, Any], *, now: datetime) -> Notice:
-    return Notice(
+def _notice(incident: Incident, kind: NoticeKind, data: dict[str, Any], *, now: datetime) -> NoticeData:
+    return NoticeData(
         application_id=incident.application_id,
         kind=kind,
         incident_id=incident.id,

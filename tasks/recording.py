@@ -1,11 +1,11 @@
 """The one place where a grant's row changes: what was seen, decided by the rules, written with its history."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -13,7 +13,7 @@ from lifecycle import Change, GrantStatus, decide, doubt
 from lifecycle.course import Course, move_on
 from lifecycle.identity import mismatch
 from lifecycle.tidings import Step
-from models import Grant, Transition
+from models import Grant, GrantData, Transition, TransitionData
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
@@ -44,7 +44,7 @@ class Cause:
 class Recorded:
     """What a look made of the grants: the changes by grant id, and those that the brake kept from being written."""
 
-    changes: Mapping[str, Transition]
+    changes: Mapping[str, TransitionData]
     braked: frozenset[str] = frozenset()
 
 
@@ -68,7 +68,7 @@ async def record(
         ctx, session, [known[id] for id in looks if id in known and _flips(known[id], looks[id][0])]
     )
     apart = await judge(ctx, session, [look for look, _ in looks.values()], known, adopted, now=now)
-    changes: dict[str, Transition] = {}
+    changes: dict[str, TransitionData] = {}
     steps: list[Progress] = []
     for grant_id, grant in sorted(known.items()):
         look, cause = looks[grant_id]
@@ -83,9 +83,10 @@ async def record(
             _take_facts(grant, look.record)
         if change:
             grant.follow(change)
-            changes[grant_id] = _remember(session, grant_id, change, look, cause, now=now)
+            changes[grant_id] = _remembered(grant_id, change, look, cause, now=now)
         if was is not GrantStatus.DELETED:
             steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
+    await _store(session, changes.values())
     if any(step.tiding and step.tiding.step is Step.PLAN for step in steps):
         await session.flush()  # those that failed are counted
     with session.no_autoflush:  # each row is written once, with the number of its last notice
@@ -100,7 +101,7 @@ def _flips(grant: Grant, look: Look) -> bool:
 
 
 def _progress(
-    ctx: Context, grant: Grant, look: Look, cause: Cause, was: GrantStatus | None, change: Transition | None
+    ctx: Context, grant: Grant, look: Look, cause: Cause, was: GrantStatus | None, change: TransitionData | None
 ) -> Progress:
     """Let a grant move on in its course, and say what that leads to."""
     before = grant.spell
@@ -120,14 +121,15 @@ def _progress(
 
 async def suspect(
     session: AsyncSession, hints: Mapping[str, tuple[datetime, Cause]], *, now: datetime
-) -> dict[str, Transition]:
+) -> dict[str, TransitionData]:
     """Mark grants that something says are dead, while Nylas can't be asked."""
-    changes: dict[str, Transition] = {}
+    changes: dict[str, TransitionData] = {}
     for grant_id, grant in (await lock_grants(session, list(hints))).items():
         hinted_at, cause = hints[grant_id]
         if change := doubt(grant.standing, hinted_at):
             grant.follow(change)
-            changes[grant_id] = _remember(session, grant_id, change, None, cause, now=now)
+            changes[grant_id] = _remembered(grant_id, change, None, cause, now=now)
+    await _store(session, changes.values())
     await session.flush()
     return changes
 
@@ -136,7 +138,7 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
     rows = []
     for look in sorted(looks, key=lambda look: look.grant_id):
         assert look.record is not None
-        grant = Grant(
+        grant = GrantData(
             id=look.grant_id,
             application_id=application_id,
             provider=look.record.provider,
@@ -152,7 +154,7 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
     return set(stored.scalars().all())
 
 
-def _take_facts(grant: Grant, record: NylasGrant | None) -> None:
+def _take_facts(grant: GrantData, record: NylasGrant | None) -> None:
     """Copy what Nylas told; what it left out is kept, since most of its fields may be missing.
 
     A grant in quarantine stays known as whose it was, until an admin has accepted whose it is now.
@@ -170,17 +172,20 @@ def _take_facts(grant: Grant, record: NylasGrant | None) -> None:
     grant.authenticated_at = record.updated_at or grant.authenticated_at
 
 
-def _remember(
-    session: AsyncSession, grant_id: str, change: Change, look: Look | None, cause: Cause, *, now: datetime
-) -> Transition:
-    transition = Transition.of(grant_id, change, at=now, cause=cause.kind)
+def _remembered(grant_id: str, change: Change, look: Look | None, cause: Cause, *, now: datetime) -> TransitionData:
+    transition = TransitionData.of(grant_id, change, at=now, cause=cause.kind)
     transition.event_id, transition.item_id = cause.event_id, cause.item_id
     transition.request_id = look.request_id if look else None
-    session.add(transition)
     return transition
 
 
-def in_words(transition: Transition | None, look: Look) -> str:
+async def _store(session: AsyncSession, changes: Collection[TransitionData]) -> None:
+    """Write history down, before the notices that rest on it."""
+    if changes:
+        await session.execute(insert(Transition), [change.model_dump() for change in changes])
+
+
+def in_words(transition: TransitionData | None, look: Look) -> str:
     """Say in plain words what a look led to."""
     stands = look.observation.status.value
     if transition is None:

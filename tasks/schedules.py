@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Campaign, CampaignStatus, Event, Outcome, Schedule
+from models import Campaign, CampaignStatus, EventData, Outcome, Schedule
 from models.claims import close
 from models.inbox import receive, told
 from models.kinds import REAUTH_BULK_REQUESTED, SYNC_REQUESTED
@@ -41,7 +41,7 @@ class NothingAsked(Exception):
 class Asked:
     """What a schedule asked for: the row of it, and the ids of new events, to ring for."""
 
-    row: Campaign | Event
+    row: Campaign | EventData
     new: set[UUID]
 
 
@@ -147,7 +147,9 @@ async def _note(
     await receive(session, [event])
 
 
-def _event(schedule: Schedule, due: datetime | None, *, now: datetime, what: Mapping[str, Any] | None = None) -> Event:
+def _event(
+    schedule: Schedule, due: datetime | None, *, now: datetime, what: Mapping[str, Any] | None = None
+) -> EventData:
     return told(
         schedule.kind,
         _key(schedule, due, now=now),

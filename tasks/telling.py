@@ -15,7 +15,19 @@ from lifecycle.backfill import backfill_until
 from lifecycle.reminding import escalation_due, reminder_due
 from lifecycle.spells import Spell
 from lifecycle.tidings import Step, Tiding
-from models import Campaign, CampaignItem, Event, Grant, HeldBy, Incident, Notice, NoticeKind, Outcome, Transition
+from models import (
+    Campaign,
+    CampaignItem,
+    EventData,
+    Grant,
+    HeldBy,
+    Incident,
+    Notice,
+    NoticeData,
+    NoticeKind,
+    Outcome,
+    TransitionData,
+)
 from models.inbox import event_key, insert_or_ignore, receive, told
 from models.kinds import GRANT_RECHECK
 from tasks.context import Context
@@ -32,7 +44,7 @@ class News:
     tiding: Tiding
     spell: Spell | None
     """The spell that begins, goes on, or has just ended."""
-    change: Transition | None
+    change: TransitionData | None
     incident: Incident | None = None
     """The open incident that explains it, if there is one."""
 
@@ -40,7 +52,7 @@ class News:
 async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now: datetime) -> None:
     """Write the notices, and the second looks, that the news call for. The grants must be locked."""
     withdrawn = await _withdraw(session, news, now=now)
-    notices, looks = list[Notice](), list[Event]()
+    notices, looks = list[NoticeData](), list[EventData]()
     for item in news:
         match item.tiding.step:
             case Step.INTRODUCE:
@@ -61,12 +73,12 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
                 notices.append(_untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
             case _:
                 pass
-    await session.flush()  # the changes that notices rest on
+    await session.flush()  # the grants, with the numbers of their notices
     await store(session, notices)
     await receive(session, looks)
 
 
-def second_look(ctx: Context, grant: Grant, spell: Spell, *, now: datetime, since: datetime | None = None) -> Event:
+def second_look(ctx: Context, grant: Grant, spell: Spell, *, now: datetime, since: datetime | None = None) -> EventData:
     """Make the event of a second look: due when the grace is over, once for each spell, or for what was since then."""
     event = told(
         GRANT_RECHECK,
@@ -80,7 +92,7 @@ def second_look(ctx: Context, grant: Grant, spell: Spell, *, now: datetime, sinc
     return event
 
 
-async def store(session: AsyncSession, notices: Sequence[Notice]) -> None:
+async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
     """Write notices down; of a kind a grant has one open notice at most, so another one is kept as untold."""
     if not notices:
         return
@@ -98,7 +110,7 @@ async def store(session: AsyncSession, notices: Sequence[Notice]) -> None:
         await session.execute(insert_or_ignore(session, Notice), [notice.model_dump() for notice in doubled])
 
 
-async def _widen(session: AsyncSession, gap: Notice) -> None:
+async def _widen(session: AsyncSession, gap: NoticeData) -> None:
     """Let the notice of a gap that is on its way tell of everything until the end of a later one."""
     mine = select(Notice).where(
         col(Notice.grant_id) == gap.grant_id, col(Notice.kind) == NoticeKind.GAP, col(Notice.settled_at).is_(None)
@@ -107,7 +119,7 @@ async def _widen(session: AsyncSession, gap: Notice) -> None:
         first.data = first.data | {"until": gap.data["until"]}
 
 
-def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> Notice | None:
+def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> NoticeData | None:
     """Make the notice that asks the user to come back; None after the last one."""
     assert grant.confirmed_at is not None
     due = reminder_due(
@@ -129,7 +141,7 @@ def quiet_until(ctx: Context, grant: Grant, moment: datetime) -> datetime:
     return ctx.policy.quiet.end_of(moment, _zone_of(ctx, grant)) if ctx.policy.quiet else moment
 
 
-def escalation(ctx: Context, grant: Grant, *, now: datetime) -> Notice:
+def escalation(ctx: Context, grant: Grant, *, now: datetime) -> NoticeData:
     """Make the notice that tells the operator that nobody came back."""
     assert grant.confirmed_at is not None
     due = max(now, escalation_due(grant.confirmed_at, days=ctx.policy.reminder_days))
@@ -148,7 +160,7 @@ async def tell_of_campaign(ctx: Context, session: AsyncSession, campaign_id: UUI
         "started_at": campaign.started_at.isoformat() if campaign.started_at else None,
         "finished_at": now.isoformat(),
     }
-    finished = Notice(
+    finished = NoticeData(
         application_id=ctx.application_id,
         kind=NoticeKind.CAMPAIGN_FINISHED,
         campaign_id=campaign_id,
@@ -160,7 +172,7 @@ async def tell_of_campaign(ctx: Context, session: AsyncSession, campaign_id: UUI
     await store(session, [finished])
 
 
-async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: datetime) -> list[Notice]:
+async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: datetime) -> list[NoticeData]:
     """Release the notice that was held for the second look, unless an incident explains it; ask for a reminder."""
     held = HeldBy.QUARANTINE if item.grant.quarantined else HeldBy.INCIDENT if item.incident else None
     incident_id = item.incident.id if item.incident else None
@@ -183,7 +195,7 @@ async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: da
     return [first]
 
 
-def _recovered(ctx: Context, item: News, withdrawn: Sequence[NoticeKind], *, now: datetime) -> list[Notice]:
+def _recovered(ctx: Context, item: News, withdrawn: Sequence[NoticeKind], *, now: datetime) -> list[NoticeData]:
     notice = _notice(ctx, item, NoticeKind.RECOVERED, now=now)
     if item.spell:
         notice.data = notice.data | {"expired_at": item.spell.expired_at.isoformat()}
@@ -220,7 +232,7 @@ async def _withdraw(session: AsyncSession, news: Sequence[News], *, now: datetim
     return withdrawn
 
 
-def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at: datetime | None = None) -> Notice:
+def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at: datetime | None = None) -> NoticeData:
     notice = about(ctx, item.grant, kind, now=now, due_at=due_at or now)
     notice.transition_id = item.change.id if item.change else None
     if notice.held_by is None and item.incident and kind in MOOT:
@@ -228,10 +240,10 @@ def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at
     return notice
 
 
-def about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_at: datetime) -> Notice:
+def about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_at: datetime) -> NoticeData:
     """Make a notice about a grant, the next of its own numbers. The grant must be locked."""
     grant.notices += 1
-    return Notice(
+    return NoticeData(
         application_id=ctx.application_id,
         kind=kind,
         grant_id=grant.id,
@@ -258,7 +270,7 @@ def facts(grant: Grant) -> dict[str, Any]:
     return told
 
 
-def _untold(notice: Notice, reason: str, *, now: datetime) -> Notice:
+def _untold(notice: NoticeData, reason: str, *, now: datetime) -> NoticeData:
     """Settle a notice that is not sent, with the reason."""
     notice.settled_at, notice.outcome, notice.reason, notice.held_by = now, Outcome.SKIPPED, reason, None
     return notice

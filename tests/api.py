@@ -17,6 +17,7 @@ from models.auth_session import digest
 from models.columns import new_id
 from models.database import Database
 from tests.front import served
+from tests.rows import as_row
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -49,7 +50,7 @@ class Api:
     async def keep(self, *rows: SQLModel) -> None:
         """Put rows into the database."""
         async with self.database.writing() as session:
-            session.add_all(rows)
+            session.add_all(as_row(row) for row in rows)
             await session.flush()
 
     def grant(self, grant_id: str, **more: Any) -> Grant:

@@ -35,6 +35,7 @@ from simulator.books import Grant as NylasRecord
 from tasks.context import Context
 from tasks.sync import sync
 from tests.conftest import API_KEY, CLIENT_ID
+from tests.rows import as_row
 
 REDIRECT = "https://product.example/oauth/callback"
 
@@ -91,7 +92,7 @@ async def recovers(sim: Running) -> None:
 async def stored(ctx: Context, *rows: SQLModel) -> None:
     """Put rows into the database, as they are."""
     async with ctx.database.writing() as session:
-        session.add_all(rows)
+        session.add_all(as_row(row) for row in rows)
 
 
 async def hints(ctx: Context, kind: str, *grant_ids: str | None, occurred_ago: timedelta = timedelta()) -> list[UUID]:

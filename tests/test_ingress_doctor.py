@@ -21,6 +21,7 @@ from tasks.clock import system_clock
 from tests.conftest import API_KEY, CLIENT_ID
 from tests.in_process import Command
 from tests.installed import PUBLIC_URL, evergrant, migrated
+from tests.rows import as_row
 from tests.stories import fails, seed
 from worker.applications import ensure_application
 from worker.settings import Settings
@@ -113,7 +114,7 @@ async def test_a_database_is_looked_into(database: Database, database_url: str, 
     ago = now - timedelta(minutes=5)
     event = told(GRANT_EXPIRED, "k", application_id=application.id, source="nylas", now=ago, grant_id="g")
     async with database.writing() as session:
-        session.add(event)
+        session.add(as_row(event))
     books = await look_into(here, now=now)
     assert [(finding.check, finding.ok) for finding in books.findings] == [("database", True), ("worker", False)]
     assert books.holds_webhook_secret

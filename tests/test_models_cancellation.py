@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from ingress.intake import Intake
-from models import Event
 from models.columns import new_id
 from models.inbox import told
 from tasks.campaigns import following
@@ -45,7 +44,7 @@ def _hold(waiting: "asyncio.Future[bool]") -> None:
     waiting.add_done_callback(lambda done: (_held.discard(done), done.exception()))
 
 
-def an_event(ctx: Context) -> Event:
+def an_event(ctx: Context) -> EventData:
     return told("grant.updated", str(new_id()), application_id=ctx.application_id, source="nylas", now=ctx.now())
 
 

@@ -20,7 +20,7 @@ from ingress.api.shapes import GrantShape, LineShape, Timeline
 from ingress.front import Front
 from ingress.story.whole import story
 from lifecycle import GrantStatus
-from models import Event, Grant, Outcome
+from models import EventData, Grant, Outcome
 from models.claims import close
 from models.columns import new_id
 from models.inbox import told
@@ -135,7 +135,7 @@ def alive(grant: Grant) -> None:
         raise Problem(HTTPStatus.CONFLICT, "grant_deleted", detail)
 
 
-def _trace(front: Front, grant: Grant, changed: list[str], caller: Caller) -> Event:
+def _trace(front: Front, grant: Grant, changed: list[str], caller: Caller) -> EventData:
     """Make the row that says who edited what; not to which values, since those are in the grant's row alone."""
     now = front.now()
     trace = told(

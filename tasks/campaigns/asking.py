@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import CampaignItem, Notice, NoticeKind, Outcome
+from models import CampaignItem, Notice, NoticeData, NoticeKind, Outcome
 from models.claims import close, postpone
 from tasks.context import Context
 from tasks.recording import lock_grants
@@ -26,7 +26,7 @@ async def ask_users(ctx: Context, session: AsyncSession, items: Sequence[Campaig
     """
     grants = await lock_grants(session, [item.grant_id for item in items if item.grant_id])
     waiting = await _reminders(session, list(grants))
-    new: list[Notice] = []
+    new: list[NoticeData] = []
     for item in items:
         grant = grants.get(item.grant_id or "")
         if grant is None or grant.status is GrantStatus.DELETED:

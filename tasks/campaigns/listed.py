@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
-from models import Campaign, CampaignItem, Grant, VaultSecret
+from models import Campaign, CampaignItem, CampaignItemData, Grant, VaultSecret
 from models.columns import new_id
 from models.inbox import insert_or_ignore
 from models.sealing import Unsealable
@@ -87,7 +87,7 @@ async def write_listed(
         raise ValueError(f"give at most {MOST_LINES} lines at a time")
     named = await find_named(session, ctx.application_id, lines)
     bad: list[BadLine] = []
-    items: list[CampaignItem] = []
+    items: list[CampaignItemData] = []
     first: dict[str, int] = {}
     for line in lines:
         match named.by(line):
@@ -113,7 +113,7 @@ async def write_listed(
     return sorted(bad, key=lambda line: line.number)
 
 
-async def _store(session: AsyncSession, items: Sequence[CampaignItem]) -> set[int | None]:
+async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> set[int | None]:
     """Write those of the items that are new; return their lines."""
     if not items:
         return set()
@@ -125,8 +125,8 @@ def _fits(provider: str, line: Line) -> bool:
     return takes(provider, type(line.settings) if line.settings else BulkGrant)
 
 
-def _item(ctx: Context, campaign: Campaign, line: Line, grant: Grant | None, now: datetime) -> CampaignItem:
-    item = CampaignItem(
+def _item(ctx: Context, campaign: Campaign, line: Line, grant: Grant | None, now: datetime) -> CampaignItemData:
+    item = CampaignItemData(
         id=new_id(),
         campaign_id=campaign.id,
         grant_id=grant.id if grant else None,

@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
-from models import Campaign, CampaignItem, CampaignStatus, Event, Grant, Outcome, VaultSecret, Way
+from models import Campaign, CampaignItem, CampaignItemData, CampaignStatus, Event, Grant, Outcome, VaultSecret, Way
 from models.claims import close
 from models.columns import new_id
 from models.inbox import insert_or_ignore
@@ -165,8 +165,8 @@ async def _write_part(ctx: Context, session: AsyncSession, campaign: Campaign, n
         await skip_the_taken(session, campaign, left, now=now)
 
 
-def _open(campaign: Campaign, grant: Grant, way: Way, now: datetime, *, line: int | None) -> CampaignItem:
-    return CampaignItem(
+def _open(campaign: Campaign, grant: Grant, way: Way, now: datetime, *, line: int | None) -> CampaignItemData:
+    return CampaignItemData(
         id=new_id(),
         campaign_id=campaign.id,
         grant_id=grant.id,
@@ -177,13 +177,13 @@ def _open(campaign: Campaign, grant: Grant, way: Way, now: datetime, *, line: in
     )
 
 
-def _skipped(campaign: Campaign, reason: str, now: datetime, **what: Any) -> CampaignItem:
-    item = CampaignItem(id=new_id(), campaign_id=campaign.id, due_at=now, **what)
+def _skipped(campaign: Campaign, reason: str, now: datetime, **what: Any) -> CampaignItemData:
+    item = CampaignItemData(id=new_id(), campaign_id=campaign.id, due_at=now, **what)
     close(item, Outcome.SKIPPED, now=now, reason=reason)
     return item
 
 
-async def _store(session: AsyncSession, items: Sequence[CampaignItem]) -> set[str | None]:
+async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> set[str | None]:
     """Write those of the items that are new; return their grants."""
     if not items:
         return set()

@@ -13,7 +13,7 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
-from models import Delivery, Endpoint, Grant, HeldBy, Notice, NoticeKind, Outcome
+from models import Delivery, DeliveryData, Endpoint, Grant, HeldBy, Notice, NoticeData, NoticeKind, Outcome
 from models.claims import close, postpone, still_ours
 from models.inbox import insert_or_ignore
 from models.kinds import NOTICE_DUE
@@ -88,8 +88,8 @@ class Release:
     earlier: Mapping[str, int]
     room: int | None
     """How many more the brake lets go; None where there is no limit."""
-    deliveries: list[Delivery] = field(default_factory=list)
-    planned: list[Notice] = field(default_factory=list)
+    deliveries: list[DeliveryData] = field(default_factory=list)
+    planned: list[NoticeData] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
     braked: bool = False
 
@@ -132,7 +132,7 @@ class Release:
             return False
         return True
 
-    def _next(self, notice: Notice, grant: Grant) -> Notice:
+    def _next(self, notice: Notice, grant: Grant) -> NoticeData:
         """Plan what follows a reminder: the next one, or after the last the word to the operator."""
         assert grant.confirmed_at is not None
         number = number_after(grant.confirmed_at, notice.number, self.now, days=self.ctx.policy.reminder_days)
@@ -150,7 +150,7 @@ class Release:
         close(notice, Outcome.DONE, now=self.now)
         for endpoint in endpoints:
             self.deliveries.append(
-                Delivery(
+                DeliveryData(
                     notice_id=notice.id,
                     endpoint_id=endpoint.id,
                     grant_id=notice.grant_id,
