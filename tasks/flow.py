@@ -1,4 +1,4 @@
-"""How many calls of the work in bulk are under way at once: fewer when Nylas is in trouble, more when it answers."""
+"""How many items of the work in bulk are under way at once: fewer when Nylas is in trouble, more when it answers."""
 
 import asyncio
 from collections import deque
@@ -13,14 +13,16 @@ ONCE_A = 1.0
 
 
 class Flow:
-    """Additive increase, multiplicative decrease (as in TCP, RFC 5681), over the calls of a process' work in bulk.
+    """Additive increase, multiplicative decrease (as in TCP, RFC 5681), over a process' work in bulk.
 
-    There is no limit until the first 429, 5xx or silence: from then on half as many calls as were under way go at once.
-    Each round of answers without trouble allows one more. No fewer than one goes.
+    An item is under way until its result is committed: whoever kills the process has no more of them asked again than
+    were under way, and they are `most` at most. From the first 429, 5xx or silence on half as many as were under way go
+    at once. Each round of answers without trouble allows one more. No fewer than one goes.
     """
 
-    def __init__(self) -> None:
-        """Start without a limit."""
+    def __init__(self, most: float = inf) -> None:
+        """Let `most` go at once until there is trouble."""
+        self.most = most
         self.limit: float | None = None
         self.under_way = 0
         self._line: deque[asyncio.Future[None]] = deque()
@@ -28,7 +30,7 @@ class Flow:
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Wait until one more call may be under way, and have it so for the length of the block."""
+        """Wait until one more item may be under way, and have it so for the length of the block."""
         if self._room() > len(self._line):
             self.under_way += 1
         else:
@@ -65,7 +67,7 @@ class Flow:
             self._call()
 
     def _room(self) -> float:
-        return inf if self.limit is None else int(self.limit) - self.under_way
+        return min(self.most, inf if self.limit is None else int(self.limit)) - self.under_way
 
     def _call(self) -> None:
         while self._line and self._room() > 0:

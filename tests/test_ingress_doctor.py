@@ -121,7 +121,7 @@ async def test_a_database_is_looked_into(database: Database, database_url: str, 
 
     event.lease_until = now + timedelta(seconds=15)
     async with database.writing() as session:
-        await session.merge(event)
+        await session.merge(as_row(event))
     assert (await look_into(here, now=now)).findings[1].ok
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ingress.intake import Intake
+from models import EventData
 from models.columns import new_id
 from models.inbox import told
 from tasks.campaigns import following

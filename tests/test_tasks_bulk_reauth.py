@@ -282,9 +282,9 @@ async def test_a_slow_mailbox_holds_up_no_other_and_a_stop_loses_no_result(
     await known(ctx, sim, 20, status="invalid", credential_id=ACCOUNT)
     clock.forward(minutes=1)
     campaign_id = await started(ctx)
-    await fails(sim, CUSTOM, delay_ms=1_900, count=1)
+    await fails(sim, CUSTOM, delay_ms=5_000, count=1)
     running = asyncio.create_task(reauthenticate.run(ctx, [item.id for item in await the_items(ctx, campaign_id)]))
-    async with asyncio.timeout(1.5):
+    async with asyncio.timeout(4.5):
         while len(left := await still_open(ctx, campaign_id)) > 1:  # noqa: ASYNC110 - a row sets no event
             await asyncio.sleep(0.01)
     [slow] = left

@@ -14,6 +14,7 @@ from models.sealing import Keyring
 from nylas_api import HttpClient, NylasClient, open_http
 from tasks.clock import system_clock
 from tasks.context import Context
+from tasks.flow import Flow
 from tasks.notices.outbound import Outbound
 from worker.applications import ensure_application
 from worker.budget import SharedBudget
@@ -89,6 +90,7 @@ async def open_runtime(
         chance=random.random,
         policy=policy_of(settings),
         public_url=settings.public_url,
+        flow=Flow(calls_in_flight),
         outbound=Outbound(allow_private=settings.notice_allow_private, mail=settings.mail_server),
     )
     if watch_key:

@@ -53,6 +53,15 @@ class Chunk:
     kept: Kept
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Came:
+    """The result of an item has come; `settled` is done when it is committed."""
+
+    item: CampaignItem
+    result: Result
+    settled: "asyncio.Future[None]"
+
+
 async def _read(claim: Claim[CampaignItem]) -> Chunk:
     ctx = claim.ctx
     async with ctx.database.reading() as session:
@@ -69,22 +78,23 @@ async def _read(claim: Claim[CampaignItem]) -> Chunk:
 
 async def _work(claim: Claim[CampaignItem], chunk: Chunk) -> None:
     ctx, following = claim.ctx, Following(claim.ctx, chunk.campaigns)
-    results: asyncio.Queue[tuple[CampaignItem, Result]] = asyncio.Queue()
+    results: asyncio.Queue[Came] = asyncio.Queue()
 
     async def ask(item: CampaignItem) -> None:
         wanted.set(lambda: following.runs(item.campaign_id))
-        if item.way is Way.HOSTED:
-            results.put_nowait((item, Way.HOSTED))
-            return
         async with ctx.flow.place():
-            if following.runs(item.campaign_id):
+            if item.way is Way.HOSTED:
+                result: Result = Way.HOSTED
+            elif following.runs(item.campaign_id):
                 result = await renew_item(
                     ctx, item, chunk.grants.get(item.grant_id or ""), chunk.connectors, chunk.kept
                 )
                 ctx.flow.heard(result)
             else:
                 result = Withheld("its campaign does not run")
-        results.put_nowait((item, result))
+            came = Came(item, result, asyncio.get_running_loop().create_future())
+            results.put_nowait(came)
+            await came.settled
 
     follower = asyncio.create_task(following.follow())
     try:
@@ -96,9 +106,7 @@ async def _work(claim: Claim[CampaignItem], chunk: Chunk) -> None:
         follower.cancel()
 
 
-async def _settle_as_they_come(
-    claim: Claim[CampaignItem], results: asyncio.Queue[tuple[CampaignItem, Result]], following: Following
-) -> None:
+async def _settle_as_they_come(claim: Claim[CampaignItem], results: asyncio.Queue[Came], following: Following) -> None:
     """Commit what has come since the last commit, again and again: little is asked twice if we die."""
     left = len(claim.rows)
     while left:
@@ -106,5 +114,7 @@ async def _settle_as_they_come(
         while not results.empty():
             batch.append(results.get_nowait())
         left -= len(batch)
-        new = await settle(claim, {item.id: result for item, result in batch}, following)
+        new = await settle(claim, {came.item.id: came.result for came in batch}, following)
+        for came in batch:
+            came.settled.set_result(None)
         claim.ctx.ring(GRANT_REPORTED, list(new))
