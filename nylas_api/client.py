@@ -5,8 +5,6 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 
-import httpx
-
 from nylas_api.applications import Applications
 from nylas_api.auth import Auth
 from nylas_api.budget import Budget, NoBudget
@@ -16,6 +14,7 @@ from nylas_api.credentials import Credentials
 from nylas_api.errors import KeyRejected
 from nylas_api.grants import Grants
 from nylas_api.redirect_uris import RedirectUris
+from nylas_api.transport import HttpClient
 from nylas_api.webhooks import Webhooks
 from nylas_api.wire import Wire
 
@@ -48,7 +47,7 @@ class NylasClient:
         api_uri: str,
         api_key: str,
         client_id: str,
-        http: httpx.AsyncClient,
+        http: HttpClient,
         budget: Budget | None = None,
         in_flight: AbstractAsyncContextManager[None] | None = None,
         deadline: timedelta = timedelta(seconds=20),

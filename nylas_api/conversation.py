@@ -10,11 +10,12 @@ from typing import TypeVar
 import stamina
 
 from nylas_api.budget import Budget, wanted
-from nylas_api.errors import KeyRejected, RateLimited, Unauthorized, Withheld
+from nylas_api.errors import KeyRejected, RateLimited, Transient, Unauthorized, Withheld
 from nylas_api.lenient import Answer, Said, read_one
 from nylas_api.reading import read_answer, read_date
 from nylas_api.request import Request
 from nylas_api.retrying import PUSHED_BACK_FOR, Course, RetryBudget
+from nylas_api.secrecy import forms_of
 from nylas_api.triage import KeyTriage
 from nylas_api.wire import Wire
 
@@ -47,6 +48,7 @@ class Conversation:
         if not self.api_key or not self.api_key.isascii() or not self.api_key.isprintable() or " " in self.api_key:
             raise ValueError("the API key is empty, or holds characters that no key has")
         self._place: AbstractAsyncContextManager[None] = nullcontext() if self.in_flight is None else self.in_flight
+        self._hidden = forms_of((self.api_key,))
         self._retries = RetryBudget()
         self._triage = KeyTriage(self._ask_canary, now=self.now, heard=self.key_heard)
 
@@ -56,8 +58,15 @@ class Conversation:
             await self._triage.pass_by()
         self._retries.called()
         course = Course(request, self.deadline, self.attempts, self._retries, self.chance)
+        try:
+            return await self._attempt(request, course)
+        except Transient as error:
+            failed: Transient | None = error
         async for attempt in stamina.retry_context(on=course.wait_after, attempts=self.attempts, timeout=None):
             with attempt:
+                if failed:  # stamina comes in only now: its preparations cost a tenth of a call that goes well
+                    first, failed = failed, None
+                    raise first
                 return await self._attempt(request, course)
         raise AssertionError("stamina ends with an answer or an error")
 
@@ -91,7 +100,7 @@ class Conversation:
             finally:
                 course.left -= asyncio.get_running_loop().time() - began
         try:
-            data, request_id = read_answer(request, status, headers, body, now=self.now(), secrets=(self.api_key,))
+            data, request_id = read_answer(request, status, headers, body, now=self.now(), hidden=self._hidden)
         except RateLimited as refusal:
             if not refusal.provider_limit:
                 await self.budget.pushed_back(request.group, refusal.retry_after or PUSHED_BACK_FOR)

@@ -143,7 +143,9 @@ class Blocked(Permanent):
 
 def one_line(text: str) -> str:
     """Make foreign text fit to be read in a log: one printable line, at most `LONGEST` characters."""
-    printable = "".join(char if char.isprintable() else " " for char in text[: 4 * LONGEST])
+    printable = text[: 4 * LONGEST]
+    if not printable.isprintable():
+        printable = "".join(char if char.isprintable() else " " for char in printable)
     line = " ".join(printable.split())
     return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
 

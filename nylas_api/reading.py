@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from nylas_api import errors
 from nylas_api.complaints import Complaint, read_complaint, read_request_id
 from nylas_api.json_body import read_json
 from nylas_api.request import Request
-from nylas_api.secrecy import blot, forms_of
+from nylas_api.secrecy import blot, forms_of, longest_first
 
 T = TypeVar("T")
 
@@ -31,16 +32,18 @@ def read_answer(
     body: bytes,
     *,
     now: datetime,
-    secrets: Sequence[str] = (),
+    hidden: Sequence[str] = (),
 ) -> tuple[T, str | None]:
     """Give the data and Nylas' request id; raise a NylasError for everything but a readable success.
 
     The status decides, then the error's type, never its message (Nylas: "Errors and HTTP status
     codes"; the type alone misleads, `invalid_request_error` comes with 400 and with 401). `now` is
-    for a Retry-After given as a date; `secrets` are blotted out of errors, besides the request's own.
+    for a Retry-After given as a date; what is in `hidden` (see `forms_of`) is blotted out of errors,
+    besides the request's own secrets.
     """
     headers = {name.lower(): value for name, value in headers.items()}
-    hidden = forms_of((*secrets, *request.secrets))
+    if request.secrets:
+        hidden = longest_first([*hidden, *forms_of(request.secrets)])
     if not 200 <= status < 300:
         raise _refusal(request, status, headers, body, now, hidden)
     said: object = None
@@ -72,8 +75,9 @@ def read_retry_after(value: str | None, now: datetime) -> timedelta | None:
     return min(max(date - now, timedelta()), LONGEST_WAIT) if date else None
 
 
+@lru_cache(maxsize=4)
 def read_date(value: str | None) -> datetime | None:
-    """Read a date of HTTP's (RFC 9110, 5.6.7); None if absent or senseless."""
+    """Read a date of HTTP's (RFC 9110, 5.6.7); None if absent or senseless. All answers of a second bear the same."""
     with suppress(ValueError, TypeError, IndexError, OverflowError):
         date = parsedate_to_datetime(value or "")
         return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)

@@ -14,7 +14,12 @@ def forms_of(secrets: Iterable[str]) -> list[str]:
     Besides the secret itself: as it stands in JSON and in a URL, which an error may quote, and each
     line of one that has several, as of a private key.
     """
-    return sorted({form for secret in secrets for form in _forms(secret)} - {""}, key=len, reverse=True)
+    return longest_first(form for secret in secrets for form in _forms(secret))
+
+
+def longest_first(forms: Iterable[str]) -> list[str]:
+    """Put texts to blot out in their order, each once."""
+    return sorted(set(forms) - {""}, key=len, reverse=True)
 
 
 def blot(text: str | None, forms: Sequence[str]) -> str | None:

@@ -2,20 +2,30 @@
 
 httpcore, which usually lies under httpx, walks through its whole pool at every request, so it gets
 slower the more calls are in flight: 184 calls a second, measured against a server that takes 20 ms,
-where aiohttp's pool gave 2,000.
+where aiohttp's pool gave 2,000. And httpx's own client lies above what is used here, its transport:
+all that it adds (redirects, cookies, logs, what the environment says) is not wanted, and cost as much
+processor time as the rest: 0.69 ms a call with it, 0.34 ms without.
 """
 
 import asyncio
-import logging
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-HttpClient = httpx.AsyncClient
+HttpClient = httpx.AsyncBaseTransport
 """What `open_http` opens, by a name that doesn't tie who holds it to httpx."""
+
+
+def _our_version() -> str:
+    try:
+        return version("evergrant")
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0"
+
+
+USER_AGENT = f"Evergrant/{_our_version()}".encode()
 
 FAULTS = (httpx.HTTPError, httpx.StreamError, aiohttp.ClientError, OSError, UnicodeError)
 """All that a conversation over these connections may raise when the wire, not our code, is at fault.
@@ -24,8 +34,8 @@ UnicodeError is httpx-aiohttp stumbling over a reason phrase that isn't UTF-8.
 """
 
 
-def open_http(*, connections: int) -> httpx.AsyncClient:
-    """Open a client with at most so many connections; close it with `aclose()`.
+def open_http(*, connections: int) -> HttpClient:
+    """Open the way out with at most so many connections; close it with `aclose()`.
 
     Has to be called where an event loop runs (else RuntimeError), and belongs to that loop. It keeps
     no cookies, follows no redirects, and takes nothing from the environment: no proxy, no netrc, no
@@ -37,13 +47,7 @@ def open_http(*, connections: int) -> httpx.AsyncClient:
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
-    return httpx.AsyncClient(
-        transport=AiohttpTransport(client=session, verify=tls, trust_env=False),
-        headers={"User-Agent": f"Evergrant/{_our_version()}"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        follow_redirects=False,
-        trust_env=False,
-    )
+    return AiohttpTransport(client=session, verify=tls, trust_env=False)
 
 
 def never_sent(fault: Exception) -> bool:
@@ -66,22 +70,3 @@ def name_of(fault: BaseException) -> str:
     while fault.__cause__ is not None and not isinstance(fault.__cause__, asyncio.CancelledError):
         fault = fault.__cause__
     return type(fault).__name__
-
-
-def _without_query(record: logging.LogRecord) -> bool:
-    """Let httpx log which address was asked, but not its query: that may hold a token."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            value.copy_with(query=None) if isinstance(value, httpx.URL) else value for value in record.args
-        )
-    return True
-
-
-logging.getLogger("httpx").addFilter(_without_query)
-
-
-def _our_version() -> str:
-    try:
-        return version("evergrant")
-    except PackageNotFoundError:  # run from a checkout that was not installed
-        return "0"

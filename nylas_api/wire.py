@@ -6,13 +6,14 @@ import zlib
 from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import httpx
 
 from nylas_api.errors import Unreachable
 from nylas_api.request import Request
-from nylas_api.transport import FAULTS, name_of, never_sent
+from nylas_api.transport import FAULTS, USER_AGENT, HttpClient, name_of, never_sent
 
 T = TypeVar("T")
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 class Wire:
     """The way to one Nylas; of an answer at most `max_bytes` are read, counted after decompression."""
 
-    http: httpx.AsyncClient
+    http: HttpClient
     api_uri: str
     max_bytes: int
 
@@ -33,8 +34,9 @@ class Wire:
         try:
             async with (
                 asyncio.timeout(seconds),
-                aclosing(await self.http.send(outgoing, stream=True, follow_redirects=False)) as response,
+                aclosing(await self.http.handle_async_request(outgoing)) as response,
             ):
+                response.headers.encoding = "latin-1"  # else httpx guesses it anew for each header that is read
                 return response.status_code, response.headers, await self._read(response)
         except TimeoutError:
             raise Unreachable(f"Nylas gave no whole answer within {seconds:.3g} s", outcome_unknown=True) from None
@@ -45,22 +47,22 @@ class Wire:
 
     def _outgoing(self, request: Request[T], bearer: str | None, seconds: float) -> httpx.Request:
         """Make the request of HTTP; ValueError if it can't be sent, without quoting what may be a token."""
-        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        headers = [(b"Accept", b"application/json"), (b"Accept-Encoding", b"gzip"), (b"User-Agent", USER_AGENT)]
         content = None
-        if bearer is not None:
-            headers["Authorization"] = f"Bearer {bearer}"
         if request.json is not None:
-            headers["Content-Type"] = "application/json"
+            headers.append((b"Content-Type", b"application/json"))
             content = json.dumps(request.json, allow_nan=False).encode()
         try:
-            return self.http.build_request(
+            if bearer is not None:
+                headers.append((b"Authorization", f"Bearer {bearer}".encode("ascii")))
+            return httpx.Request(
                 request.method,
-                f"{self.api_uri}{request.path}",
+                _address(f"{self.api_uri}{request.path}"),
                 params=request.params or None,
                 content=content,
-                headers=headers,
+                headers=httpx.Headers(headers, encoding="ascii"),
                 # Half the time to connect: past that we still know that nothing was sent.
-                timeout=httpx.Timeout(None, connect=seconds / 2, pool=seconds / 2),
+                extensions={"timeout": {"connect": seconds / 2, "pool": seconds / 2}},
             )
         except (UnicodeError, httpx.InvalidURL):
             what = f"{request.method} {request.path}"
@@ -83,3 +85,9 @@ class Wire:
             if len(body) > self.max_bytes:
                 break
         return bytes(body)
+
+
+@lru_cache(maxsize=256)
+def _address(text: str) -> httpx.URL:
+    """Read an address; most calls in bulk go to the same one."""
+    return httpx.URL(text)

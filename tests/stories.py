@@ -29,7 +29,7 @@ from models.auth_session import digest
 from models.columns import new_id
 from models.inbox import told
 from models.kinds import OAUTH_RETURNED, REAUTH_BULK_REQUESTED
-from nylas_api import NylasClient, code_challenge, new_code_verifier, open_http
+from nylas_api import HttpClient, NylasClient, code_challenge, new_code_verifier, open_http
 from simulator import Running
 from simulator.books import Grant as NylasRecord
 from tasks.context import Context
@@ -289,5 +289,5 @@ async def mistaken(ctx: Context) -> Context:
     return replace(ctx, nylas=_client(ctx, "http://127.0.0.1:9", http))
 
 
-def _client(ctx: Context, url: str, http: httpx.AsyncClient) -> NylasClient:
+def _client(ctx: Context, url: str, http: HttpClient) -> NylasClient:
     return NylasClient(api_uri=url, api_key=API_KEY, client_id=CLIENT_ID, http=http, now=ctx.now)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from nylas_api import Answer, errors
 from nylas_api.reading import LONGEST_ID, LONGEST_WAIT, read_answer
+from nylas_api.secrecy import forms_of
 from tests.keeping import request_of
 from tests.operations import OPERATIONS, Operation
 from tests.wire import KEY, NOW, Wire, nylas
@@ -128,7 +129,7 @@ def test_any_answer_is_read_or_is_one_of_our_errors(
 ) -> None:
     operation, body = answered
     try:
-        data, request_id = read_answer(request_of(operation), status, headers, body, now=NOW, secrets=(KEY,))
+        data, request_id = read_answer(request_of(operation), status, headers, body, now=NOW, hidden=forms_of((KEY,)))
     except errors.NylasError as caught:
         error = caught
     else:

@@ -12,6 +12,7 @@ from nylas_api import Imap, NylasGrant, TokenAnswer, errors
 from nylas_api.lenient import read_flat, read_many, read_one
 from nylas_api.reading import LONGEST_WAIT, read_answer, read_retry_after
 from nylas_api.request import Request
+from nylas_api.secrecy import forms_of
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 GRANT = {"id": "g1", "provider": "google", "scope": ["openid"], "created_at": 1767225600}
@@ -32,7 +33,7 @@ CUSTOM = Request(
 
 def read(request: Request, status: int, body: object, **headers: str) -> object:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_answer(request, status, headers, raw, now=NOW, secrets=(KEY,))[0]
+    return read_answer(request, status, headers, raw, now=NOW, hidden=forms_of((KEY,)))[0]
 
 
 def refusal(request: Request, status: int, body: object, **headers: str) -> errors.NylasError:
@@ -257,7 +258,7 @@ def test_nothing_but_our_own_errors_comes_out_of_the_reader(
     request_: Request, status: int, body: bytes, headers: dict[str, str]
 ) -> None:
     try:
-        read_answer(request_, status, headers, body, now=NOW, secrets=(KEY,))
+        read_answer(request_, status, headers, body, now=NOW, hidden=forms_of((KEY,)))
         error = None
     except errors.NylasError as caught:
         error = caught

@@ -74,7 +74,7 @@ async def test_a_refused_connection_leaves_no_doubt_that_nothing_happened(over_h
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        async with httpx.AsyncClient() if over_httpcore else open_http(connections=1) as http:
+        async with httpx.AsyncHTTPTransport() if over_httpcore else open_http(connections=1) as http:
             client = NylasClient(api_uri=uri, api_key=KEY, client_id="app", http=http)
             with pytest.raises(errors.Unreachable) as caught:
                 await client.auth.exchange_code(code=CODE, redirect_uri="https://a/cb")

@@ -148,7 +148,7 @@ async def what_is_blocked_or_too_much_is_refused(v: Visitor) -> None:
 
 @STEPS
 async def a_wrong_api_key_opens_nothing(v: Visitor) -> None:
-    wrong = Visitor(v.url, v.http, api_key="wrong")
+    wrong = Visitor(v.url, v.ours, v.http, api_key="wrong")
     for method in ("grants.list", "connectors.list", "applications.get", "webhooks.list"):
         with pytest.raises(KeyRejected):
             await wrong(method)

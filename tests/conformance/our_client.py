@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
-from nylas_api import NylasClient, TokenAnswer, code_challenge, new_code_verifier, open_http
+from nylas_api import HttpClient, NylasClient, TokenAnswer, code_challenge, new_code_verifier, open_http
 from tests.conformance.tour import API_KEY, CLIENT_ID, EMAIL, REDIRECT_URI, Outcome, Tour
 
 PARTS = ("auth", "grants", "connectors", "credentials", "applications", "redirect_uris", "webhooks")
@@ -18,10 +18,12 @@ PARTS = ("auth", "grants", "connectors", "credentials", "applications", "redirec
 class Visitor:
     """Holds our client, and calls its methods by name, so that the record knows them."""
 
-    def __init__(self, url: str, http: httpx.AsyncClient, api_key: str = API_KEY) -> None:
+    def __init__(self, url: str, ours: HttpClient, http: httpx.AsyncClient, api_key: str = API_KEY) -> None:
+        """Our client goes by `ours`; `http` is for all besides it."""
         self.url = url
+        self.ours = ours
         self.http = http
-        self.client = NylasClient(api_uri=url, api_key=api_key, client_id=CLIENT_ID, http=http, attempts=1)
+        self.client = NylasClient(api_uri=url, api_key=api_key, client_id=CLIENT_ID, http=ours, attempts=1)
         self.called: set[str] = set()
 
     async def __call__(self, method: str, *args: Any, **options: Any) -> Any:
@@ -76,10 +78,9 @@ def methods() -> set[str]:
 async def run(url: str, steps: list[Callable[..., Any]]) -> Tour:
     """Take the steps, each with a fresh client at a simulator that was reset, and note what each one says."""
     done = Tour("our client", methods())
-    http = open_http(connections=10)
-    try:
+    async with open_http(connections=10) as ours, httpx.AsyncClient() as http:
         for step in steps:
-            visitor = Visitor(url, http)
+            visitor = Visitor(url, ours, http)
             await visitor.control("reset", {})
             try:
                 await step(visitor)
@@ -88,6 +89,4 @@ async def run(url: str, steps: list[Callable[..., Any]]) -> Tour:
             else:
                 done.outcomes.append(Outcome(step.__name__, ""))
             done.called |= visitor.called
-    finally:
-        await http.aclose()
     return done
