@@ -72,10 +72,11 @@ class Grant(GrantData, table=True):
 
     def take(self, spell: Spell | None) -> None:
         """Write a spell down, or its end."""
-        self.expired_at = spell.expired_at if spell else None
-        self.expiry_seen_at = spell.seen_at if spell else None
-        self.confirm_at = spell.confirm_at if spell else None
-        self.confirmed_at = spell.confirmed_at if spell else None
+        if spell != self.spell:
+            self.expired_at = spell.expired_at if spell else None
+            self.expiry_seen_at = spell.seen_at if spell else None
+            self.confirm_at = spell.confirm_at if spell else None
+            self.confirmed_at = spell.confirmed_at if spell else None
 
     def follow(self, change: Change) -> None:
         """Move on as the rules have decided."""

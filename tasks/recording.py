@@ -14,6 +14,7 @@ from lifecycle.course import Course, move_on
 from lifecycle.identity import mismatch
 from lifecycle.tidings import Step
 from models import Grant, GrantData, Transition, TransitionData
+from models.bulk import write_grants
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
@@ -50,6 +51,8 @@ class Recorded:
 
 async def lock_grants(session: AsyncSession, ids: list[str]) -> dict[str, Grant]:
     """Read grants for writing, in the order of their ids, so that two workers never wait for each other in a ring."""
+    if not ids:
+        return {}
     wanted = select(Grant).where(col(Grant.id).in_(ids)).order_by(col(Grant.id)).with_for_update()
     found = await session.scalars(wanted.execution_options(populate_existing=True))
     return {grant.id: grant for grant in found}
@@ -76,7 +79,7 @@ async def record(
         if grant_id in braked or (look.observation.at < grant.as_of and not new):
             continue
         was = None if new else grant.status
-        grant.quarantined = apart.get(grant_id, grant.quarantined)
+        _set(grant, quarantined=apart.get(grant_id, grant.quarantined))
         change = decide(None if new else grant.standing, look.observation)
         if grant.status is not GrantStatus.DELETED or new:
             grant.as_of = look.observation.at
@@ -86,13 +89,13 @@ async def record(
             changes[grant_id] = _remembered(grant_id, change, look, cause, now=now)
         if was is not GrantStatus.DELETED:
             steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
-    await _store(session, changes.values())
     if any(step.tiding and step.tiding.step is Step.PLAN for step in steps):
-        await session.flush()  # those that failed are counted
+        await write_grants(session, known.values())  # those that failed are counted
     with session.no_autoflush:  # each row is written once, with the number of its last notice
+        await _store(session, changes.values())
         await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
-    await release_confirmed(session, [step.grant for step in steps if step.tiding is None])
-    await session.flush()
+        await write_grants(session, known.values())
+        await release_confirmed(session, [step.grant for step in steps if step.tiding is None])
     return Recorded(changes, braked)
 
 
@@ -114,7 +117,7 @@ def _progress(
         authenticated_at=grant.authenticated_at,
         importing=cause.importing,
     )
-    grant.flaps, grant.recovered_at = course.flaps, course.recovered_at
+    _set(grant, flaps=course.flaps, recovered_at=course.recovered_at)
     grant.take(course.spell)
     return Progress(grant, step, course.spell or before, change)
 
@@ -162,14 +165,27 @@ def _take_facts(grant: GrantData, record: NylasGrant | None) -> None:
     if record is None:
         return
     if not (grant.quarantined and mismatch(of_grant(grant), of_record(record))):
-        grant.provider = record.provider
-        grant.email = record.email or grant.email
-        grant.name = record.name or grant.name
-        grant.provider_user_id = record.provider_user_id or grant.provider_user_id
-    grant.scope = list(record.scope) or grant.scope
-    grant.credential_id = record.credential_id or grant.credential_id
-    grant.created_at = record.created_at
-    grant.authenticated_at = record.updated_at or grant.authenticated_at
+        _set(
+            grant,
+            provider=record.provider,
+            email=record.email or grant.email,
+            name=record.name or grant.name,
+            provider_user_id=record.provider_user_id or grant.provider_user_id,
+        )
+    _set(
+        grant,
+        scope=list(record.scope) or grant.scope,
+        credential_id=record.credential_id or grant.credential_id,
+        created_at=record.created_at,
+        authenticated_at=record.updated_at or grant.authenticated_at,
+    )
+
+
+def _set(grant: GrantData, **values: object) -> None:
+    """Set what differs, so that nothing else is written."""
+    for name, value in values.items():
+        if getattr(grant, name) != value:
+            setattr(grant, name, value)
 
 
 def _remembered(grant_id: str, change: Change, look: Look | None, cause: Cause, *, now: datetime) -> TransitionData:

@@ -28,6 +28,7 @@ from models import (
     Outcome,
     TransitionData,
 )
+from models.bulk import write_grants
 from models.inbox import event_key, insert_or_ignore, receive, told
 from models.kinds import GRANT_RECHECK
 from tasks.context import Context
@@ -73,7 +74,7 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
                 notices.append(_untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
             case _:
                 pass
-    await session.flush()  # the grants, with the numbers of their notices
+    await write_grants(session, [item.grant for item in news])  # with the numbers of their notices
     await store(session, notices)
     await receive(session, looks)
 
