@@ -10,6 +10,8 @@ from rich.table import Table
 
 from bench.runner import Outcome, Result
 
+SETTINGS = {"concurrency"}  # what a contestant ran with, which nothing can be said of by a ratio
+
 Record = dict[str, Any]
 """A course in the file of figures: its outcome, with the machine, the versions and the commit that it is of."""
 
@@ -70,4 +72,6 @@ def _cell(result: Result, figure: str, first: Result) -> str:
     least, most = number(min(values)), number(max(values))
     cell = number(middle) if least == most else f"{number(middle)} ({least} to {most})"
     ratio = result.ratio(figure, first)
-    return cell if result is first or ratio is None or ratio == 1 else f"{cell}, {number(ratio)} x"
+    if result is first or ratio is None or ratio == 1 or figure in SETTINGS:
+        return cell
+    return f"{cell}, {number(ratio)} x"

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bench.servers import nylas
 from ingress.embedded import start_postgres
 
 IN_FLIGHT = (50, 100, 200, 400)
+TRIAL = 5  # a peer's concurrency is found by this part of the work, as some need minutes for the whole
 
 
 def course(*, grants: int = 3_000, latency_ms: int = 20) -> Course:
@@ -57,23 +59,34 @@ def _stage(grants: int, latency_ms: int) -> Iterator[Sequence[Contestant]]:
 class Swept:
     """Runs with the number of calls in flight that was best at the first round, when each is tried."""
 
-    def __init__(self, run: Callable[[int], Figures], concurrencies: Sequence[int]) -> None:
-        self._run, self._concurrencies, self._best = run, concurrencies, 0
+    def __init__(
+        self, run: Callable[[int], Figures], concurrencies: Sequence[int], trial: Callable[[int], Figures] | None = None
+    ) -> None:
+        """`trial` is what it is tried by, if that is less than the whole work."""
+        self._run, self._concurrencies, self._trial = run, concurrencies, trial or run
+        self._best: int | None = None
 
     def __call__(self) -> Figures:
         """Do the work once."""
-        if not self._best:
-            speeds = {concurrency: self._run(concurrency)["per_second"] for concurrency in self._concurrencies}
-            self._best = max(speeds, key=lambda concurrency: speeds[concurrency])
+        if self._best is None:
+            self._best = self._found()
         return self._run(self._best) | {"concurrency": self._best}
+
+    def _found(self) -> int:
+        if len(self._concurrencies) == 1:
+            return self._concurrencies[0]
+        speeds = {concurrency: self._trial(concurrency)["per_second"] for concurrency in self._concurrencies}
+        return max(speeds, key=lambda concurrency: speeds[concurrency])
 
 
 def _peer(stage: Stage, peer: Peer) -> Contestant:
     make = partial(parts_of, peer)
-    return Contestant(peer.name, Swept(partial(_go, stage, peer.module, make), peer.concurrencies))
+    smaller = replace(stage, grants=max(1, stage.grants // TRIAL))
+    trial = partial(_go, smaller, peer.module, make)
+    return Contestant(peer.name, Swept(partial(_go, stage, peer.module, make), peer.concurrencies, trial))
 
 
 def _go(stage: Stage, name: str, make: Callable[[Stage, str, int], Parts], concurrency: int) -> Figures:
-    stage.tables.renew()
+    stage.tables.renew(stage.grants)
     with stage.valkey() as redis:
         return go(stage, make(stage, redis, concurrency), name=name)

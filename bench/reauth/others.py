@@ -45,7 +45,7 @@ def _saq(module: str, concurrency: int) -> list[str]:
 
 
 def _arq(module: str, concurrency: int) -> list[str]:
-    return ["arq.cli", f"{module}.WorkerSettings"]
+    return ["arq", f"{module}.WorkerSettings"]
 
 
 def _dramatiq(module: str, concurrency: int) -> list[str]:

@@ -32,10 +32,16 @@ class Tables:
                     rows.write_row((grant_id_of(number), email_of(number), "invalid"))
             connection.execute("VACUUM ANALYZE")
 
-    def renew(self) -> None:
-        """Copy it anew, and let the server write down what it still has to, so that no run pays for another one."""
+    def renew(self, grants: int) -> None:
+        """Copy it anew, with so many grants for peers.
+
+        The server writes down all that it still has to, so that no run pays for another one.
+        """
         self._do("postgres", f"DROP DATABASE IF EXISTS {RUN} WITH (FORCE)")
         self._do("postgres", f"CREATE DATABASE {RUN} TEMPLATE {SEEDED} STRATEGY FILE_COPY")
+        with psycopg.connect(self.run, autocommit=True) as connection:
+            connection.execute("DELETE FROM peer_grant WHERE id >= %s", [grant_id_of(grants)])
+            connection.execute("VACUUM ANALYZE peer_grant")
         self._do("postgres", "CHECKPOINT")
 
     def wait_for(self, question: str, grants: int, *, seconds: float, going: Callable[[], None]) -> float:

@@ -63,4 +63,5 @@ async def send(grant_ids: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    app.connection_for_write().ensure_connection().release()  # what it imports for that is not the work
     send_when_told(send)
