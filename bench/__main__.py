@@ -43,8 +43,8 @@ def main(
             "versions": versions(),
         }
         outcome = _run(name, rounds, quick=quick)
-        out.print(table(outcome), *_failures(outcome), sep="\n")
-        failed |= bool(outcome.failed or any(result.failures for result in outcome.results))
+        out.print(*([table(outcome)] if outcome.results else []), *_failures(outcome), sep="\n", highlight=False)
+        failed |= bool(_failures(outcome))
         if not quick:
             _write(record(outcome, **about), into)
     raise typer.Exit(1 if failed else 0)
@@ -60,7 +60,8 @@ def _run(name: str, rounds: int, *, quick: bool) -> Outcome:
 
 
 def _failures(outcome: Outcome) -> list[str]:
-    return [f"{result.name} failed in {failure}" for result in outcome.results for failure in result.failures]
+    whole = [f"{outcome.name} failed: {outcome.failed}"] if outcome.failed else []
+    return whole + [f"{result.name} failed in {failure}" for result in outcome.results for failure in result.failures]
 
 
 def _write(one: Record, into: Path) -> None:

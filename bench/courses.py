@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.course import Course
 
@@ -12,8 +13,8 @@ class Entry:
     """A course that is only imported when it is to be run, so that what it lacks is its own trouble alone."""
 
     module: str
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    trial: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    trial: Mapping[str, Any] = field(default_factory=dict)
 
     def course(self, *, quick: bool) -> Course:
         """Make it, in full size or for a quick trial."""
@@ -24,8 +25,8 @@ class Entry:
 COURSES: dict[str, Entry] = {
     "reauth": Entry("bench.reauth.course", {"latency_ms": 20}, {"grants": 300}),
     "reauth-slow": Entry("bench.reauth.course", {"latency_ms": 300}, {"grants": 300}),
-    "intake": Entry("bench.intake"),
-    "events": Entry("bench.events"),
+    "intake": Entry("bench.intake", trial={"seconds": 1.0, "requests": 5_000}),
+    "events": Entry("bench.events", trial={"events": 500, "singles": 10}),
     "starting": Entry("bench.starting"),
-    "growth": Entry("bench.growth"),
+    "growth": Entry("bench.growth", trial={"sizes": (1_000, 10_000)}),
 }

@@ -38,7 +38,7 @@ def keep(records: Iterable[Record], path: Path) -> dict[str, Record]:
 
 def table(outcome: Outcome) -> Table:
     """A course for the terminal: medians, with the least and the most of the rounds, and ratios to the first."""
-    shown = Table(title=outcome.name, caption=outcome.failed and f"failed: {outcome.failed}", title_justify="left")
+    shown = Table(title=outcome.name, title_justify="left")
     for number, cell in enumerate(head(outcome)):
         shown.add_column(cell, justify="right" if number else "left")
     for row in rows(outcome):
