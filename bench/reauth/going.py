@@ -50,25 +50,47 @@ class Stage:
             server.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """A worker that runs."""
+
+    pid: int
+    check: Callable[[], None]
+    """Raises NotDone if it runs no more."""
+
+
+@contextmanager
+def started(
+    stage: Stage, command: Sequence[str], environ: Mapping[str, str], *, ready: str, name: str
+) -> Iterator[Going]:
+    """Run a worker, once its log says that it is ready."""
+    log = stage.folder / f"{name}.log"
+    log.write_text("")
+    worker = Child(name, command, log=log, environ=environ)
+
+    def check() -> None:
+        if worker.ended is not None:
+            last = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+            raise NotDone(f"the worker ended with exit code {worker.ended}:\n{last}")
+
+    try:
+        worker.wait_until(lambda: ready in log.read_text(errors="replace"), seconds=60)
+        yield Going(worker.process.pid, check)
+    finally:
+        worker.stop()
+
+
 def go(stage: Stage, parts: Parts, *, name: str) -> Figures:
     """Do the work once; the time runs from the moment that it is asked for until every row says that it is done."""
     stage.nylas.forget()
-    log = stage.folder / f"{name}.log"
-    log.write_text("")
-    worker = Child(name, parts.worker, log=log, environ=parts.environ)
-    try:
-        worker.wait_until(lambda: parts.ready in log.read_text(errors="replace"), seconds=60)
-        with _giver(parts) as (pid, begin):
-            pids = (worker.process.pid, pid)
-            before = cpu_seconds(*pids)
-            began = time.monotonic()
-            begin()
-            ended = stage.tables.wait_for(
-                parts.done, stage.grants, seconds=PATIENCE, going=lambda: _still_going(worker, log)
-            )
-            spent, memory = cpu_seconds(*pids) - before, peak_memory_mb(*pids)
-    finally:
-        worker.stop()
+    with (
+        started(stage, parts.worker, parts.environ, ready=parts.ready, name=name) as worker,
+        _giver(parts) as (giver, begin),
+    ):
+        before, began = cpu_seconds(worker.pid, giver), time.monotonic()
+        begin()
+        ended = stage.tables.wait_for(parts.done, stage.grants, seconds=PATIENCE, going=worker.check)
+        spent, memory = cpu_seconds(worker.pid, giver) - before, peak_memory_mb(worker.pid, giver)
     calls = stage.nylas.calls().get(CUSTOM, 0)
     if calls < stage.grants:
         raise NotDone(f"every row says done, but Nylas was asked {calls} times for {stage.grants} grants")
@@ -97,9 +119,3 @@ def _giver(parts: Parts) -> Iterator[tuple[int, Callable[[], None]]]:
         yield giver.pid, begin
         stdin.close()
         giver.stdout.read()
-
-
-def _still_going(worker: Child, log: Path) -> None:
-    if worker.ended is not None:
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
-        raise NotDone(f"the worker ended with exit code {worker.ended}:\n{last}")

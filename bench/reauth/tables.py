@@ -44,20 +44,22 @@ class Tables:
             connection.execute("VACUUM ANALYZE peer_grant")
         self._do("postgres", "CHECKPOINT")
 
-    def wait_for(self, question: str, grants: int, *, seconds: float, going: Callable[[], None]) -> float:
+    def wait_for(
+        self, question: str, number: int, *, seconds: float, going: Callable[[], None], database: str = RUN
+    ) -> float:
         """Wait until the question, which counts, is answered by this number; return the moment (`time.monotonic`).
 
         `going` raises when there is nothing more to wait for.
         """
         deadline = time.monotonic() + seconds
-        with psycopg.connect(self.run, autocommit=True) as connection:
+        with psycopg.connect(f"{self._server}/{database}", autocommit=True) as connection:
             while True:
                 row = connection.execute(question.encode()).fetchone()
                 now = time.monotonic()
-                if row and row[0] == grants:
+                if row and row[0] == number:
                     return now
                 if now > deadline:
-                    raise NotDone(f"{row and row[0]} of {grants} grants after {seconds:g} s")
+                    raise NotDone(f"after {seconds:g} s {row and row[0]} instead of {number}: {question}")
                 going()
                 time.sleep(LOOK_EVERY)
 
