@@ -18,7 +18,10 @@ class Postgres:
         return f"{self._url.rpartition('/')[0]}/{name}"
 
     def fresh(self, name: str, *, template: str = "template1") -> str:
-        """Make a database, in the place of one that is there; return its URL. What was written so far is on disk then."""
+        """Make a database, in the place of one that is there; return its URL.
+
+        The server is made to write down what others have left, so that nobody pays for the contestant before.
+        """
         drop, make = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}" TEMPLATE "{template}"'
         asyncio.run(self._do(self._url, drop, make, "CHECKPOINT"))
         return self.url(name)

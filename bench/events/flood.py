@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 from sqlalchemy import select
+from sqlmodel import col
 
 from bench.events.installation import Installation
 from bench.intake.bodies import notification
@@ -68,7 +69,7 @@ class Flood:
         database = Database(database_url, pool_size=1)
         now = datetime.now(UTC)
         async with database.writing() as session:
-            application_id = (await session.scalars(select(Application.id))).one()
+            application_id = (await session.scalars(select(col(Application.id)))).one()
             events: list[Event] = [
                 read_notification(notification(number, GRANT_EXPIRED, grant_id), application_id=application_id, now=now)
                 for number, grant_id in enumerate(self._grants)

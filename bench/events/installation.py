@@ -14,8 +14,7 @@ import httpx
 from ingress.children import Child, accepts, free_port, stop_all
 from ingress.embedded import start_valkey
 
-WEBHOOK_SECRET = "bench-webhook-secret"  # noqa: S105
-API_KEY = "nyk_bench"
+API_KEY, WEBHOOK_SECRET = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
 
 
 class Installation:

@@ -32,8 +32,8 @@ def course(*, events: int = 10_000, singles: int = 120, latency_ms: int = 20) ->
 
     return Course(
         "Event to settled state",
-        f"{events} stored grant.expired events until all are settled, and {singles} single grant.created webhooks on an "
-        f"idle system, each until the product has its grant.valid notice; Nylas answers after {latency_ms} ms",
+        f"{singles} single grant.created webhooks on an idle system, each until the product has its grant.valid; "
+        f"{events} stored grant.expired events until all are settled; Nylas answers after {latency_ms} ms",
         stage,
         better=frozenset({"settled_per_second"}),
     )

@@ -1,4 +1,4 @@
-"""Signed `grant.expired` notifications as whole HTTP requests, each with an id of its own, made before the load begins."""
+"""Signed notifications as whole HTTP requests, made before the load begins; each is an event of its own."""
 
 import json
 from collections.abc import Iterator

@@ -109,6 +109,8 @@ async def play(file: Path, *, port: int, connections: int, seconds: float) -> di
     for connection in opened:
         connection.send()
     await asyncio.gather(*(connection.done for connection in opened))
+    if not answers.seconds:
+        raise ValueError("nothing was answered, since nothing was sent")
     return {
         "seconds": answers.last - began,
         "statuses": dict(answers.statuses),

@@ -12,8 +12,8 @@ from typing import Any
 
 from bench.course import Contestant, Course, Figures
 from bench.events.databases import Postgres
-from bench.events.installation import WEBHOOK_SECRET, Installation
 from bench.events.figures import cpu_seconds, percentile
+from bench.events.installation import WEBHOOK_SECRET, Installation
 from bench.intake import bodies
 from bench.intake.servers import Evergrant, EvergrantOnSqlite, Peer, Server
 from ingress.embedded import start_postgres
