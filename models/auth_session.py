@@ -40,6 +40,20 @@ class AuthSession(SQLModel, table=True):
     """
 
     __tablename__ = "auth_session"
+    __table_args__ = (
+        sa.Index(
+            "ix_auth_session_grant_id",
+            "grant_id",
+            sqlite_where=sa.text("grant_id IS NOT NULL"),
+            postgresql_where=sa.text("grant_id IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_auth_session_wanted_grant_id",
+            "wanted_grant_id",
+            sqlite_where=sa.text("wanted_grant_id IS NOT NULL"),
+            postgresql_where=sa.text("wanted_grant_id IS NOT NULL"),
+        ),
+    )
 
     id: UUID = id_field()
     application_id: UUID = Field(foreign_key="application.id")

@@ -116,6 +116,19 @@ class CampaignItem(CampaignItemData, table=True):
         ),
         sa.Index("ix_campaign_item_ended", "campaign_id", "outcome", "cause"),
         sa.Index(
+            "ix_campaign_item_settled_at",
+            "campaign_id",
+            "settled_at",
+            sqlite_where=sa.text("settled_at IS NOT NULL"),
+            postgresql_where=sa.text("settled_at IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_campaign_item_secret",
+            "settled_at",
+            sqlite_where=sa.text("secret IS NOT NULL"),
+            postgresql_where=sa.text("secret IS NOT NULL"),
+        ),
+        sa.Index(
             "uq_campaign_item_open",
             "grant_id",
             unique=True,

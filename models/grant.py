@@ -19,7 +19,7 @@ class GrantData(SQLModel):
     id: str = Field(primary_key=True, max_length=128)
     application_id: UUID = Field(foreign_key="application.id")
     provider: str = Field(max_length=32)
-    email: str | None = Field(default=None, max_length=320, index=True)
+    email: str | None = Field(default=None, max_length=320)
     name: str | None = None
     provider_user_id: str | None = Field(default=None, max_length=255)
     scope: list[str] = Field(default_factory=list, sa_type=sa.JSON)
@@ -54,7 +54,23 @@ class Grant(GrantData, table=True):
     (compare and set): two writers that read the same row can't both have their way, the second one gets StaleDataError.
     """
 
-    __table_args__ = (sa.Index("ix_grant_status", "application_id", "status", "provider"),)
+    __table_args__ = (
+        sa.Index("ix_grant_status", "application_id", "status", "provider"),
+        sa.Index("ix_grant_page", "application_id", "status", "id"),
+        sa.Index("ix_grant_email_lower", sa.text("lower(email)")),
+        sa.Index(
+            "ix_grant_expiry_seen_at",
+            "expiry_seen_at",
+            sqlite_where=sa.text("expiry_seen_at IS NOT NULL"),
+            postgresql_where=sa.text("expiry_seen_at IS NOT NULL"),
+        ),
+        sa.Index(
+            "ix_grant_credential_id",
+            "credential_id",
+            sqlite_where=sa.text("credential_id IS NOT NULL"),
+            postgresql_where=sa.text("credential_id IS NOT NULL"),
+        ),
+    )
 
     __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": _version}
 

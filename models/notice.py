@@ -86,6 +86,12 @@ class Notice(NoticeData, table=True):
         due_index("notice"),
         sa.Index("ix_notice_grant", "grant_id", "seq"),
         sa.Index(
+            "ix_notice_settled_at",
+            "settled_at",
+            sqlite_where=sa.text("settled_at IS NOT NULL"),
+            postgresql_where=sa.text("settled_at IS NOT NULL"),
+        ),
+        sa.Index(
             "uq_notice_open",
             "grant_id",
             "kind",

@@ -80,7 +80,7 @@ async def test_five_thousand_grants_that_fail_all_the_time_do_not_starve_fifty_t
     await a_hint_for_each(ctx, "dead", DEAD, at=clock() - timedelta(hours=1))
     await a_hint_for_each(ctx, "due", DUE, at=clock())
     calls: Counter[str] = Counter()
-    async with httpx.AsyncClient(transport=nylas_that_fails_for_the_dead(calls)) as http:
+    async with nylas_that_fails_for_the_dead(calls) as http:
         client = NylasClient(
             api_uri="http://nylas.example", api_key=API_KEY, client_id=CLIENT_ID, http=http, now=clock, attempts=1
         )
