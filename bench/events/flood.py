@@ -12,7 +12,7 @@ from sqlmodel import col
 from bench.events.installation import Installation
 from bench.intake.bodies import notification
 from ingress.notifications import read_notification
-from models import Application, Event
+from models import Application, Event, EventData
 from models.database import Database
 from models.inbox import receive
 from models.kinds import GRANT_EXPIRED
@@ -70,7 +70,7 @@ class Flood:
         now = datetime.now(UTC)
         async with database.writing() as session:
             application_id = (await session.scalars(select(col(Application.id)))).one()
-            events: list[Event] = [
+            events: list[EventData] = [
                 read_notification(notification(number, GRANT_EXPIRED, grant_id), application_id=application_id, now=now)
                 for number, grant_id in enumerate(self._grants)
             ]
