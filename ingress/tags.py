@@ -97,7 +97,7 @@ async def _change(
     more = {(grant_id, tag) for grant_id, own in grants for tag in (*add, *([own] if own else ()))}
     if more:
         rows = [{"grant_id": grant_id, "tag": tag} for grant_id, tag in sorted(more)]
-        new = await session.execute(insert_or_ignore(session, GrantTag).returning(GrantTag.grant_id), rows)
+        new = await session.execute(insert_or_ignore(session, GrantTag, returning="grant_id"), rows)
         count.added += len(new.scalars().all())
 
 

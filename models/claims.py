@@ -79,10 +79,12 @@ async def take_unrung(
     now: datetime,
     most: int,
     order: Sequence[Any] = (),
-) -> list[Row]:
+    also: Sequence[Any] = (),
+) -> list[sa.Row[Any]]:
     """Choose rows that are due and free, and that nobody was told of lately; note that now somebody is.
 
-    They come in the `order` that is given, or oldest first.
+    Returns of each its `id`, its `lease_until` (of a holder that never came back) and the columns in `also`, in the
+    `order` that is given, or oldest first.
 
     Several processes may do so at once: no row is given to two of them.
     """
@@ -96,8 +98,9 @@ async def take_unrung(
     ids = (await session.scalars(forgotten)).all()
     if not ids:
         return []
-    told = sa.update(model).where(col(model.id).in_(ids)).values(rung_at=now).returning(model)
-    rows = {row.id: row for row in await session.scalars(told.execution_options(synchronize_session=False))}
+    told = sa.update(model).where(col(model.id).in_(ids)).values(rung_at=now)
+    told_of = told.returning(col(model.id), col(model.lease_until), *also)
+    rows = {row.id: row for row in await session.execute(told_of.execution_options(synchronize_session=False))}
     return [rows[id] for id in ids]
 
 
@@ -138,7 +141,7 @@ async def claim(
     """
     token = token or uuid4()
     died = sa.case((col(model.lease_until).is_not(None), 1), else_=0)
-    free = await _lock(session, model, col(model.id).in_(ids), open_at(model, now))
+    free = _locked(model, col(model.id).in_(ids), open_at(model, now))
     taken = (
         sa.update(model)
         .where(col(model.id).in_(free))
@@ -167,20 +170,23 @@ async def renew(
     session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID], *, now: datetime, lease: timedelta
 ) -> int:
     """Hold on to those of the rows that are still ours for another lease; return how many they were."""
-    ours = await _lock(session, model, *_ours(model, token, ids))
-    longer = sa.update(model).where(col(model.id).in_(ours)).values(lease_until=now + lease)
-    await session.execute(longer.execution_options(synchronize_session=False))
-    return len(ours)
+    ours = _locked(model, *_ours(model, token, ids))
+    longer = sa.update(model).where(col(model.id).in_(ours)).values(lease_until=now + lease).returning(col(model.id))
+    return len((await session.execute(longer.execution_options(synchronize_session=False))).all())
 
 
 def _ours(model: type[Row], token: UUID, ids: Iterable[UUID]) -> tuple[sa.ColumnElement[bool], ...]:
     return col(model.id).in_(list(ids)), col(model.claim_token) == token, col(model.settled_at).is_(None)
 
 
-async def _lock(session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool]) -> Sequence[UUID]:
+def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[UUID]:
     """Lock rows in the order of their ids, so that two who lock the same ones never wait for each other in a ring."""
-    wanted = sa.select(col(model.id)).where(*condition).order_by(col(model.id)).with_for_update()
-    return (await session.scalars(wanted)).all()
+    return sa.select(col(model.id)).where(*condition).order_by(col(model.id)).with_for_update()
+
+
+async def still_held(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> set[UUID]:
+    """Lock, as `still_ours` does, those of the rows that we still hold, and return no more than their ids."""
+    return set(await session.scalars(_locked(model, *_ours(model, token, ids))))
 
 
 async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> list[Row]:

@@ -10,21 +10,26 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
+from models.bulk import table_of
 from models.event import LONGEST_KEY, Event, EventData
 
 
-def insert_or_ignore(session: AsyncSession, model: type[SQLModel]) -> Any:
-    """An INSERT that leaves a row that is there already as it is (the same statement on both databases)."""
-    dialect = session.get_bind().dialect.name
+def insert_or_ignore(session: AsyncSession, model: type[SQLModel], *, returning: str | None = None) -> Any:
+    """An INSERT that leaves a row that is there already as it is (the same statement on both databases).
+
+    Of the new rows it returns one column, if wanted.
+    """
+    dialect, table = session.get_bind().dialect.name, table_of(model)
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    return insert(model).on_conflict_do_nothing()
+    new = insert(table).on_conflict_do_nothing()
+    return new.returning(table.c[returning]) if returning else new
 
 
 async def receive(session: AsyncSession, events: Sequence[EventData]) -> set[UUID]:
     """Store those of the events that are new by their `key`; return their ids."""
     if not events:
         return set()
-    stored = insert_or_ignore(session, Event).returning(Event.id)
+    stored = insert_or_ignore(session, Event, returning="id")
     result = await session.execute(
         stored, [event.model_dump() for event in sorted(events, key=lambda event: event.key)]
     )

@@ -11,8 +11,20 @@ import structlog
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.bulk import write_changes
 from models.cancellation import is_cancelled
-from models.claims import Claimable, Outcome, claim, close, none_open, others_open, postpone, renew, still_ours
+from models.claims import (
+    Claimable,
+    Outcome,
+    claim,
+    close,
+    none_open,
+    others_open,
+    postpone,
+    renew,
+    still_held,
+    still_ours,
+)
 from nylas_api import NylasError
 from tasks.context import Context
 
@@ -43,6 +55,20 @@ class Claim(Generic[Row]):
         quick = len(wanted) <= QUICK
         async with self.ctx.turns.turn(quick=quick), self.ctx.database.writing() as session:
             yield session, await still_ours(session, self.model, self.token, [row.id for row in wanted])
+
+    @asynccontextmanager
+    async def settling_together(self, rows: Sequence[Row]) -> AsyncIterator[tuple[AsyncSession, list[Row]]]:
+        """Do the same for many rows in fewer steps: they come as they were claimed, and are written in one statement.
+
+        For tables alone where nobody but its holder writes to a row that is held and not settled. What the block
+        reads of the table it reads as it was before.
+        """
+        quick = len(rows) <= QUICK
+        async with self.ctx.turns.turn(quick=quick), self.ctx.database.writing() as session:
+            held = await still_held(session, self.model, self.token, [row.id for row in rows])
+            ours = [row for row in rows if row.id in held]
+            yield session, ours
+            await write_changes(session, ours)
 
 
 @asynccontextmanager

@@ -84,7 +84,7 @@ async def look_again(ctx: Context, kind: str, event_ids: Sequence[UUID], *, says
 async def _look(claim: Claim[Event], rows: Sequence[Event], *, says_it_died: bool = False) -> None:
     ctx = claim.ctx
     looks = await ctx.look_at_many(event.grant_id for event in rows if event.grant_id)
-    async with claim.settling(rows) as (session, events):
+    async with claim.settling_together(rows) as (session, events):
         now = ctx.now()
         first: dict[str, Event] = {}
         for event in events:

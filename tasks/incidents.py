@@ -59,7 +59,7 @@ async def open_incident(
         until=until,
         due_at=now + FIRST_PROBE,
     )
-    stored = await session.execute(insert_or_ignore(session, Incident).returning(Incident.id), [incident.model_dump()])
+    stored = await session.execute(insert_or_ignore(session, Incident, returning="id"), [incident.model_dump()])
     if not stored.scalars().all():
         return None
     await store(session, [_notice(incident, NoticeKind.INCIDENT_OPENED, incident_facts(incident), now=now)])

@@ -14,7 +14,7 @@ from lifecycle.course import Course, move_on
 from lifecycle.identity import mismatch
 from lifecycle.tidings import Step
 from models import Grant, GrantData, Transition, TransitionData
-from models.bulk import write_grants
+from models.bulk import table_of, write_changes
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
@@ -90,11 +90,11 @@ async def record(
         if was is not GrantStatus.DELETED:
             steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
     if any(step.tiding and step.tiding.step is Step.PLAN for step in steps):
-        await write_grants(session, known.values())  # those that failed are counted
+        await write_changes(session, list(known.values()))  # those that failed are counted
     with session.no_autoflush:  # each row is written once, with the number of its last notice
         await _store(session, changes.values())
         await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
-        await write_grants(session, known.values())
+        await write_changes(session, list(known.values()))
         await release_confirmed(session, [step.grant for step in steps if step.tiding is None])
     return Recorded(changes, braked)
 
@@ -153,7 +153,7 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
         )
         _take_facts(grant, look.record)
         rows.append(grant.model_dump())
-    stored = await session.execute(insert_or_ignore(session, Grant).returning(Grant.id), rows)
+    stored = await session.execute(insert_or_ignore(session, Grant, returning="id"), rows)
     return set(stored.scalars().all())
 
 
@@ -198,7 +198,7 @@ def _remembered(grant_id: str, change: Change, look: Look | None, cause: Cause, 
 async def _store(session: AsyncSession, changes: Collection[TransitionData]) -> None:
     """Write history down, before the notices that rest on it."""
     if changes:
-        await session.execute(insert(Transition), [change.model_dump() for change in changes])
+        await session.execute(insert(table_of(Transition)), [change.model_dump() for change in changes])
 
 
 def in_words(transition: TransitionData | None, look: Look) -> str:

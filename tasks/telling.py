@@ -28,7 +28,7 @@ from models import (
     Outcome,
     TransitionData,
 )
-from models.bulk import write_grants
+from models.bulk import write_changes
 from models.inbox import event_key, insert_or_ignore, receive, told
 from models.kinds import GRANT_RECHECK
 from tasks.context import Context
@@ -74,7 +74,7 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
                 notices.append(_untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
             case _:
                 pass
-    await write_grants(session, [item.grant for item in news])  # with the numbers of their notices
+    await write_changes(session, [item.grant for item in news])  # with the numbers of their notices
     await store(session, notices)
     await receive(session, looks)
 
@@ -98,7 +98,7 @@ async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
     if not notices:
         return
     rows = [notice.model_dump() for notice in sorted(notices, key=lambda notice: notice.id)]
-    stored = await session.execute(insert_or_ignore(session, Notice).returning(Notice.id), rows)
+    stored = await session.execute(insert_or_ignore(session, Notice, returning="id"), rows)
     new = set(stored.scalars().all())
     doubled = [notice for notice in notices if notice.id not in new]
     for notice in doubled:

@@ -3,10 +3,10 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, Row, select
 from sqlmodel import col
 
 from lifecycle.incidents import Scope
@@ -21,8 +21,6 @@ from tasks.notices.ringing import ring_deliveries
 from tasks.retirement_plans import finish_plans
 
 log = structlog.get_logger()
-
-Row = TypeVar("Row", bound=Claimable)
 
 EVERY = 1.0
 EVENTS_AT_ONCE = 1_000
@@ -50,8 +48,9 @@ async def sweep(context: Context) -> int:
 
 
 async def _events(context: Context) -> int:
-    rows = await _forgotten(context, Event, col(Event.kind).in_(EVENT_KINDS), most=EVENTS_AT_ONCE)
-    by_kind: dict[str, list[Event]] = defaultdict(list)
+    ours = col(Event.kind).in_(EVENT_KINDS)
+    rows = await _forgotten(context, Event, ours, most=EVENTS_AT_ONCE, also=(col(Event.kind),))
+    by_kind: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
     for kind, of_kind in by_kind.items():
@@ -94,17 +93,23 @@ async def _notices(context: Context) -> int:
     return len(rows)
 
 
-async def _forgotten(context: Context, model: type[Row], *condition: ColumnElement[bool], most: int) -> list[Row]:
+async def _forgotten(
+    context: Context,
+    model: type[Claimable],
+    *condition: ColumnElement[bool],
+    most: int,
+    also: Sequence[Any] = (),
+) -> list[Row[Any]]:
     now = context.now()
     async with context.database.reading() as session:
         any_row = select(col(model.id)).where(unrung(model, now), *condition).limit(1)
         if (await session.execute(any_row)).first() is None:
             return []
     async with context.database.writing() as session:
-        return await take_unrung(session, model, *condition, now=now, most=most)
+        return await take_unrung(session, model, *condition, now=now, most=most, also=also)
 
 
-def _ring(context: Context, kind: str, rows: Sequence[Claimable]) -> None:
+def _ring(context: Context, kind: str, rows: Sequence[Row[Any]]) -> None:
     """Ring for the rows together, but for each whose worker died by itself: if it was the cause, it takes no other."""
     together = [row.id for row in rows if row.lease_until is None]
     for ids in [together, *([row.id] for row in rows if row.lease_until is not None)]:

@@ -12,7 +12,7 @@ from sqlmodel import col
 from bench.events.installation import Installation
 from bench.intake.bodies import notification
 from ingress.notifications import read_notification
-from models import Application, Event, EventData
+from models import Application, EventData
 from models.database import Database
 from models.inbox import receive
 from models.kinds import GRANT_EXPIRED

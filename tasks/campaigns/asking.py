@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import CampaignItem, Notice, NoticeData, NoticeKind, Outcome
+from models.bulk import write_changes
 from models.claims import close, postpone
 from tasks.context import Context
 from tasks.recording import lock_grants
@@ -42,7 +43,8 @@ async def ask_users(ctx: Context, session: AsyncSession, items: Sequence[Campaig
                 request = about(ctx, grant, NoticeKind.REAUTH_REQUIRED, now=now, due_at=now)
                 request.campaign_id = item.campaign_id
                 new.append(request)
-    await session.flush()
+    await write_changes(session, list(grants.values()))
+    await write_changes(session, list(waiting.values()))
     await store(session, new)
 
 

@@ -117,7 +117,7 @@ async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> se
     """Write those of the items that are new; return their lines."""
     if not items:
         return set()
-    stored = insert_or_ignore(session, CampaignItem).returning(CampaignItem.line)
+    stored = insert_or_ignore(session, CampaignItem, returning="line")
     return set((await session.execute(stored, [item.model_dump() for item in items])).scalars())
 
 

@@ -53,7 +53,7 @@ async def write_campaign(
         schedule_id=schedule_id,
         fired_for=fired_for,
     )
-    stored = await session.execute(insert_or_ignore(session, Campaign).returning(Campaign.id), [campaign.model_dump()])
+    stored = await session.execute(insert_or_ignore(session, Campaign, returning="id"), [campaign.model_dump()])
     if not stored.scalars().all():
         return await _the_same(session, ctx, campaign), set()
     return await session.get_one(Campaign, campaign.id), await ask_for(session, campaign, now=now)

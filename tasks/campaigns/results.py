@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import CampaignItem, CampaignStatus, Outcome, Way
+from models.bulk import write_changes
 from models.claims import close, postpone
 from models.inbox import receive, told
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
@@ -35,7 +36,7 @@ async def settle(claim: Claim[CampaignItem], results: Mapping[UUID, Result], fol
     refused: dict[str, tuple[datetime, Cause]] = {}
     looks: dict[str, tuple[Look, Cause]] = {}
     asked, made = list[CampaignItem](), list[tuple[CampaignItem, str]]()
-    async with claim.settling(rows) as (session, items):
+    async with claim.settling_together(rows) as (session, items):
         for item in items:
             match results[item.id]:
                 case Look() as look if item.grant_id in (None, look.grant_id):
@@ -85,7 +86,7 @@ async def _name_the_made(session: AsyncSession, made: Sequence[tuple[CampaignIte
         )
         if (await session.execute(twin.limit(1))).first() is None:
             item.grant_id = grant_id
-            await session.flush()
+            await write_changes(session, [item])
         else:
             item.reason = f"it is grant {grant_id}, which another item of this campaign is for as well"
 

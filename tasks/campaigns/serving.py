@@ -2,9 +2,10 @@
 
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -69,7 +70,7 @@ def _ready(ctx: Context, now: datetime) -> ColumnElement[bool]:
     )
 
 
-async def _next_chunk(session: AsyncSession, ctx: Context, campaign_id: UUID | None) -> list[CampaignItem]:
+async def _next_chunk(session: AsyncSession, ctx: Context, campaign_id: UUID | None) -> list[Row[Any]]:
     now = ctx.now()
     ready = _ready(ctx, now)
     if campaign_id:

@@ -187,7 +187,7 @@ async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> se
     """Write those of the items that are new; return their grants."""
     if not items:
         return set()
-    stored = insert_or_ignore(session, CampaignItem).returning(CampaignItem.grant_id)
+    stored = insert_or_ignore(session, CampaignItem, returning="grant_id")
     return set((await session.execute(stored, [item.model_dump() for item in items])).scalars())
 
 

@@ -14,6 +14,7 @@ from lifecycle import GrantStatus
 from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
 from models import Delivery, DeliveryData, Endpoint, Grant, HeldBy, Notice, NoticeData, NoticeKind, Outcome
+from models.bulk import write_changes
 from models.claims import close, postpone, still_ours
 from models.inbox import insert_or_ignore
 from models.kinds import NOTICE_DUE
@@ -55,7 +56,8 @@ async def _fan_out(claim: Claim[Notice]) -> None:
         )
         for notice in sorted(notices, key=lambda notice: (notice.grant_id or "", notice.seq)):
             await release.settle(notice)
-        await session.flush()
+        await write_changes(session, list(grants.values()))
+        await write_changes(session, notices)
         if release.deliveries:
             rows = [delivery.model_dump() for delivery in release.deliveries]
             await session.execute(insert_or_ignore(session, Delivery), rows)
