@@ -1,7 +1,7 @@
 """What stands between a message and a task: the context, the ids, the queue's rank, and a runtime opened once."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from sqlalchemy import select
 
 from ingress.children import free_port
-from models import Application
+from models import Application, Notice, NoticeKind
 from models.columns import new_id
 from models.database import Database
-from models.kinds import GRANT_UPDATED, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
+from models.kinds import GRANT_UPDATED, NOTICE_DUE, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
 from models.migrations import upgrade
 from tasks.campaigns.starting import start_campaigns
 from tasks.campaigns.working import reauthenticate
@@ -47,7 +47,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def opened(settings: Settings) -> Iterator[list[Runtime]]:
+def rung() -> list[tuple[str, Sequence[UUID]]]:
+    """What was rung for, in that order."""
+    return []
+
+
+@pytest.fixture
+def opened(settings: Settings, rung: list[tuple[str, Sequence[UUID]]]) -> Iterator[list[Runtime]]:
     """A runtime that is prepared: what was opened of it."""
     opened: list[Runtime] = []
 
@@ -57,7 +63,7 @@ def opened(settings: Settings) -> Iterator[list[Runtime]]:
         await database.close()
 
     async def open_it() -> Runtime:
-        opened.append(made := await open_runtime(settings, ring=lambda _kind, _ids: None))
+        opened.append(made := await open_runtime(settings, ring=lambda kind, ids: rung.append((kind, ids))))
         await asyncio.sleep(0.05)
         return made
 
@@ -162,6 +168,23 @@ def test_a_message_without_arguments_does_nothing_and_does_not_fail(
     assert seen.ids in ([], [[]])
 
 
+def test_what_the_work_has_to_tell_is_rung_for_at_once(
+    app: "Celery[ContextTask]", opened: list[Runtime], rung: list[tuple[str, Sequence[UUID]]]
+) -> None:
+    @app.task(name=GRANT_UPDATED, shared=False)
+    async def tells(ctx: Context, _ids: Sequence[UUID]) -> None:
+        now = ctx.now()
+        times = {"occurred_at": now, "created_at": now, "due_at": now}
+        async with ctx.database.writing() as session:
+            session.add(Notice(id=told, application_id=ctx.application_id, kind=NoticeKind.TEST, **times))
+
+    told = new_id()
+    assert tells.name == GRANT_UPDATED
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(tells, []).result(10)
+    assert rung == [(NOTICE_DUE, [told])]
+
+
 def test_ids_that_nobody_has_do_nothing_in_the_real_task(opened: list[Runtime]) -> None:
     context = LOOP.run(current()).context
     for task in (confirm_expiry, sync_grants, exchange_codes, start_campaigns, reauthenticate):
@@ -210,7 +233,7 @@ def test_an_opening_that_failed_is_tried_again_by_the_next_task(
     async def open_it() -> Runtime:
         if next(fails):
             raise ConnectionRefusedError("the database is away")
-        opened.append(made := await open_runtime(settings, ring=lambda _kind, _ids: None))
+        opened.append(made := await open_runtime(settings, ring=lambda kind, ids: rung.append((kind, ids))))
         return made
 
     opens_with(lambda: asyncio.create_task(open_it()))

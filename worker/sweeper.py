@@ -44,7 +44,7 @@ async def sweep_for_ever(context: Context) -> None:
 async def sweep(context: Context) -> int:
     """Ring once for all that is due; return how many rows that was. It reads first: an idle sweep writes nothing."""
     rows = await _events(context) + await _items(context) + await _retirements(context)
-    return rows + await _notices(context) + await ring_deliveries(context) + await _incidents(context)
+    return rows + await ring_notices(context) + await ring_deliveries(context) + await _incidents(context)
 
 
 async def _events(context: Context) -> int:
@@ -87,7 +87,8 @@ async def _incidents(context: Context) -> int:
     return len(rows)
 
 
-async def _notices(context: Context) -> int:
+async def ring_notices(context: Context) -> int:
+    """Ring for the notices that are due: in each sweep, and right after the work that wrote some."""
     rows = await _forgotten(context, Notice, col(Notice.held_by).is_(None), most=NOTICES_AT_ONCE)
     _ring(context, NOTICE_DUE, rows)
     return len(rows)
