@@ -14,7 +14,7 @@ _version = sa.Column("version", sa.Integer, nullable=False)
 
 
 class GrantData(SQLModel):
-    """A grant that is to be written for the first time, as data."""
+    """A grant as data: one that is to be written, or was read to be changed (`models.bulk`)."""
 
     id: str = Field(primary_key=True, max_length=128)
     application_id: UUID = Field(foreign_key="application.id")
@@ -41,6 +41,30 @@ class GrantData(SQLModel):
     contact: str | None = Field(default=None, max_length=320)
     first_seen_at: datetime
     version: int = Field(default=None, sa_column=_version)
+
+    @property
+    def spell(self) -> Spell | None:
+        """The spell that it is in, if it is."""
+        if self.expired_at is None or self.expiry_seen_at is None or self.confirm_at is None:
+            return None
+        return Spell(self.expired_at, self.expiry_seen_at, self.confirm_at, self.confirmed_at)
+
+    @property
+    def standing(self) -> Standing:
+        """What the rules need to know of this row."""
+        return Standing(self.status, self.blocked, self.as_of)
+
+    def take(self, spell: Spell | None) -> None:
+        """Write a spell down, or its end."""
+        if spell != self.spell:
+            self.expired_at = spell.expired_at if spell else None
+            self.expiry_seen_at = spell.seen_at if spell else None
+            self.confirm_at = spell.confirm_at if spell else None
+            self.confirmed_at = spell.confirmed_at if spell else None
+
+    def follow(self, change: Change) -> None:
+        """Move on as the rules have decided."""
+        self.status, self.blocked, self.as_of = change.new.status, change.new.blocked, change.new.as_of
 
 
 class Grant(GrantData, table=True):
@@ -73,27 +97,3 @@ class Grant(GrantData, table=True):
     )
 
     __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": _version}
-
-    @property
-    def spell(self) -> Spell | None:
-        """The spell that it is in, if it is."""
-        if self.expired_at is None or self.expiry_seen_at is None or self.confirm_at is None:
-            return None
-        return Spell(self.expired_at, self.expiry_seen_at, self.confirm_at, self.confirmed_at)
-
-    @property
-    def standing(self) -> Standing:
-        """What the rules need to know of this row."""
-        return Standing(self.status, self.blocked, self.as_of)
-
-    def take(self, spell: Spell | None) -> None:
-        """Write a spell down, or its end."""
-        if spell != self.spell:
-            self.expired_at = spell.expired_at if spell else None
-            self.expiry_seen_at = spell.seen_at if spell else None
-            self.confirm_at = spell.confirm_at if spell else None
-            self.confirmed_at = spell.confirmed_at if spell else None
-
-    def follow(self, change: Change) -> None:
-        """Move on as the rules have decided."""
-        self.status, self.blocked, self.as_of = change.new.status, change.new.blocked, change.new.as_of

@@ -7,7 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import AuthSession, CampaignItem, Grant, HeldBy, Notice, Outcome
+from models import AuthSession, CampaignItem, GrantData, HeldBy, Notice, Outcome
+from models.bulk import read_grants, write_changes
 from models.claims import close
 from models.columns import new_id
 from models.inbox import receive, told
@@ -17,7 +18,7 @@ from tasks.context import Context
 from tasks.identities import keep_apart
 from tasks.incidents import covering, open_incidents
 from tasks.looking import Look
-from tasks.recording import Cause, in_words, lock_grants, record
+from tasks.recording import Cause, in_words, record
 from tasks.telling import MOOT
 
 
@@ -40,21 +41,21 @@ async def came_as_another(
 
     A grant that we knew before the user set out is its own user's, who has renewed it: nothing is held against it.
     """
-    grant = (await lock_grants(session, [look.grant_id])).get(look.grant_id)
+    grant = (await read_grants(session, [look.grant_id], to_change=True)).get(look.grant_id)
     if grant and (grant.id == sign_in.wanted_grant_id or grant.first_seen_at >= sign_in.created_at):
         await keep_apart(session, grant, sign_in, reason)
     await record(ctx, session, {look.grant_id: (look, cause)}, now=now)
     if grant is None:
-        adopted = await lock_grants(session, [look.grant_id])
+        adopted = await read_grants(session, [look.grant_id], to_change=True)
         await keep_apart(session, adopted[look.grant_id], sign_in, reason)
 
 
-async def accept(ctx: Context, session: AsyncSession, look: Look, *, source: str, now: datetime) -> Grant | None:
+async def accept(ctx: Context, session: AsyncSession, look: Look, *, source: str, now: datetime) -> GrantData | None:
     """Take a grant out of quarantine, as whose it is by this look: an admin has decided. None if it is not in it.
 
     What was to be told of it goes now, unless it is no longer true, or an incident holds it.
     """
-    grant = (await lock_grants(session, [look.grant_id])).get(look.grant_id)
+    grant = (await read_grants(session, [look.grant_id], to_change=True)).get(look.grant_id)
     if grant is None or grant.quarantined is None:
         return None
     decision = told(
@@ -68,14 +69,14 @@ async def accept(ctx: Context, session: AsyncSession, look: Look, *, source: str
     close(decision, Outcome.DONE, now=now, reason=f"it was taken out of quarantine, although {grant.quarantined}")
     await receive(session, [decision])
     grant.quarantined = None
-    await session.flush()
+    await write_changes(session, [grant])
     await record(ctx, session, {grant.id: (look, Cause(GRANT_RELEASED, event_id=decision.id))}, now=now)
-    await session.refresh(grant)
+    grant = (await read_grants(session, [grant.id], to_change=True))[grant.id]
     await _release_notices(ctx, session, grant)
     return grant
 
 
-async def _release_notices(ctx: Context, session: AsyncSession, grant: Grant) -> None:
+async def _release_notices(ctx: Context, session: AsyncSession, grant: GrantData) -> None:
     held = select(Notice).where(
         col(Notice.grant_id) == grant.id,
         col(Notice.settled_at).is_(None),

@@ -15,6 +15,7 @@ from models import (
     Claimable,
     Event,
     Grant,
+    GrantData,
     HeldBy,
     Incident,
     Notice,
@@ -58,7 +59,7 @@ async def counted_since(session: AsyncSession, ctx: Context, kind: Braked, *, no
     return max(now - WINDOW, await _released(session, ctx, kind) or now - WINDOW)
 
 
-async def braked_flips(ctx: Context, session: AsyncSession, flips: Sequence[Grant]) -> frozenset[str]:
+async def braked_flips(ctx: Context, session: AsyncSession, flips: Sequence[GrantData]) -> frozenset[str]:
     """Return which of the grants may not be written as expired now; puts the brake on where they are too many."""
     if not flips:
         return frozenset()

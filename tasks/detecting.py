@@ -12,7 +12,7 @@ from sqlmodel import col
 from lifecycle import GrantStatus, Spell
 from lifecycle.incidents import NARROWEST_FIRST, Scope, have_one_cause
 from lifecycle.tidings import Step, Tiding
-from models import Grant, HeldBy, Incident, Notice, TransitionData
+from models import Grant, GrantData, HeldBy, Incident, Notice, TransitionData
 from tasks.context import Context
 from tasks.incidents import cohort, covering, open_incident, open_ones_of_grants, subject_of, the_open
 from tasks.telling import MOOT, News
@@ -22,7 +22,7 @@ from tasks.telling import MOOT, News
 class Progress:
     """How far a grant has come by a look: what is to be told of it, if anything."""
 
-    grant: Grant
+    grant: GrantData
     tiding: Tiding | None
     spell: Spell | None
     change: TransitionData | None

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import Grant, HeldBy, Incident, Notice, Outcome
+from models import Grant, GrantData, HeldBy, Incident, Notice, Outcome
 from models.inbox import receive
 from tasks.context import Context
 from tasks.incidents import covering, holds, open_ones_of_grants
@@ -71,7 +71,7 @@ async def withdraw(session: AsyncSession, incident: Incident, reason: str, *, no
     await _settle(session, holds(incident), reason, now=now)
 
 
-async def release_confirmed(session: AsyncSession, grants: Sequence[Grant]) -> None:
+async def release_confirmed(session: AsyncSession, grants: Sequence[GrantData]) -> None:
     """Let go of notices that still wait for a confirmation which the grants have: an incident had held them before."""
     ids = [grant.id for grant in grants if grant.status is GrantStatus.EXPIRED and grant.confirmed_at]
     if not ids:

@@ -10,8 +10,9 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.identity import Identity, mismatch
-from models import AuthSession, AuthSessionStatus, EventData, Grant, GrantData, HeldBy, Notice, NoticeKind, Outcome
+from models import AuthSession, AuthSessionStatus, EventData, GrantData, HeldBy, Notice, NoticeKind, Outcome
 from models.auth_session import digest
+from models.bulk import write_changes
 from models.claims import close
 from models.columns import new_id
 from models.inbox import receive, told
@@ -52,7 +53,7 @@ async def judge(
     ctx: Context,
     session: AsyncSession,
     looks: Iterable[Look],
-    known: Mapping[str, Grant],
+    known: Mapping[str, GrantData],
     adopted: Collection[str],
     *,
     now: datetime,
@@ -80,7 +81,7 @@ async def judge(
     return apart
 
 
-async def keep_apart(session: AsyncSession, grant: Grant, sign_in: AuthSession, reason: str) -> None:
+async def keep_apart(session: AsyncSession, grant: GrantData, sign_in: AuthSession, reason: str) -> None:
     """Quarantine a grant: what is still to be told of it waits for a human. The grant must be locked.
 
     If it is the wanted one itself that came back as somebody else's, it stays known as whose it was.
@@ -102,7 +103,7 @@ async def keep_apart(session: AsyncSession, grant: Grant, sign_in: AuthSession, 
         .values(held_by=HeldBy.QUARANTINE, claim_token=None, lease_until=None)
     )
     await session.execute(held.execution_options(synchronize_session=False))
-    await session.flush()
+    await write_changes(session, [grant])
     log.warning("grant.quarantined", grant_id=grant.id, wanted=sign_in.wanted_grant_id, reason=reason)
 
 

@@ -11,7 +11,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.incidents import FIRST_PROBE, NARROWEST_FIRST, OF_GRANTS, Scope
-from models import Grant, HeldBy, Incident, Notice, NoticeData, NoticeKind, Outcome
+from models import Grant, GrantData, HeldBy, Incident, Notice, NoticeData, NoticeKind, Outcome
 from models.claims import close
 from models.columns import new_id
 from models.inbox import insert_or_ignore
@@ -115,7 +115,7 @@ async def open_ones_of_grants(session: AsyncSession, ctx: Context) -> list[Incid
     return list((await session.scalars(wanted.execution_options(populate_existing=True))).all())
 
 
-def covering(incidents: Sequence[Incident], grant: Grant) -> Incident | None:
+def covering(incidents: Sequence[Incident], grant: GrantData) -> Incident | None:
     """Return the narrowest of the incidents that explains why a grant has expired, if one does."""
     if grant.status is not GrantStatus.EXPIRED or grant.expiry_seen_at is None:
         return None

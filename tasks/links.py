@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import Grant, KnownConnector, ReauthLink
+from models import GrantData, KnownConnector, ReauthLink
 from models.columns import new_id
 from models.sealing import Keyring
 from nylas_api import HOSTED_PROVIDERS
@@ -37,7 +37,7 @@ class NotRenewable(Exception):
 
 
 async def mint(
-    ctx: Context, session: AsyncSession, grant: Grant, *, created_by: str, now: datetime
+    ctx: Context, session: AsyncSession, grant: GrantData, *, created_by: str, now: datetime
 ) -> tuple[ReauthLink, str]:
     """Write a link for this grant down, and return it with its address. Raises NotRenewable.
 
@@ -107,7 +107,7 @@ async def spend(session: AsyncSession, grant_id: str, *, now: datetime) -> int:
     return await _close(session, col(ReauthLink.grant_id) == grant_id, {"spent_at": now})
 
 
-async def connector_of(session: AsyncSession, grant: Grant) -> KnownConnector | None:
+async def connector_of(session: AsyncSession, grant: GrantData) -> KnownConnector | None:
     """Find the connector by which the user of a grant signs in, as it was when we last looked."""
     wanted = select(KnownConnector).where(
         col(KnownConnector.application_id) == grant.application_id, col(KnownConnector.provider) == grant.provider

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
 from lifecycle import Change, GrantStatus, decide, doubt
 from lifecycle.course import Course, move_on
 from lifecycle.identity import mismatch
 from lifecycle.tidings import Step
 from models import Grant, GrantData, Transition, TransitionData
-from models.bulk import table_of, write_changes
+from models.bulk import read_grants, table_of, write_changes
 from models.inbox import insert_or_ignore
 from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
@@ -49,24 +48,15 @@ class Recorded:
     braked: frozenset[str] = frozenset()
 
 
-async def lock_grants(session: AsyncSession, ids: list[str]) -> dict[str, Grant]:
-    """Read grants for writing, in the order of their ids, so that two workers never wait for each other in a ring."""
-    if not ids:
-        return {}
-    wanted = select(Grant).where(col(Grant.id).in_(ids)).order_by(col(Grant.id)).with_for_update()
-    found = await session.scalars(wanted.execution_options(populate_existing=True))
-    return {grant.id: grant for grant in found}
-
-
 async def record(
     ctx: Context, session: AsyncSession, looks: Mapping[str, tuple[Look, Cause]], *, now: datetime
 ) -> Recorded:
     """Write down what was seen of grants, known or not, and what is to be told of it, in one transaction."""
-    known = await lock_grants(session, list(looks))
+    known = await read_grants(session, looks, to_change=True)
     strangers = [look for look, _ in looks.values() if look.record and look.grant_id not in known]
     adopted = await _adopt(session, ctx.application_id, strangers, now=now) if strangers else set()
     # Somebody else may have adopted the others in the same moment.
-    known |= await lock_grants(session, [look.grant_id for look in strangers])
+    known |= await read_grants(session, [look.grant_id for look in strangers], to_change=True)
     braked = await braked_flips(
         ctx, session, [known[id] for id in looks if id in known and _flips(known[id], looks[id][0])]
     )
@@ -99,12 +89,12 @@ async def record(
     return Recorded(changes, braked)
 
 
-def _flips(grant: Grant, look: Look) -> bool:
+def _flips(grant: GrantData, look: Look) -> bool:
     return look.observation.status is GrantStatus.EXPIRED and grant.status in (GrantStatus.VALID, GrantStatus.SUSPECT)
 
 
 def _progress(
-    ctx: Context, grant: Grant, look: Look, cause: Cause, was: GrantStatus | None, change: TransitionData | None
+    ctx: Context, grant: GrantData, look: Look, cause: Cause, was: GrantStatus | None, change: TransitionData | None
 ) -> Progress:
     """Let a grant move on in its course, and say what that leads to."""
     before = grant.spell
@@ -127,13 +117,14 @@ async def suspect(
 ) -> dict[str, TransitionData]:
     """Mark grants that something says are dead, while Nylas can't be asked."""
     changes: dict[str, TransitionData] = {}
-    for grant_id, grant in (await lock_grants(session, list(hints))).items():
+    doubted = await read_grants(session, hints, to_change=True)
+    for grant_id, grant in doubted.items():
         hinted_at, cause = hints[grant_id]
         if change := doubt(grant.standing, hinted_at):
             grant.follow(change)
             changes[grant_id] = _remembered(grant_id, change, None, cause, now=now)
     await _store(session, changes.values())
-    await session.flush()
+    await write_changes(session, list(doubted.values()))
     return changes
 
 

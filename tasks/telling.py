@@ -19,7 +19,7 @@ from models import (
     Campaign,
     CampaignItem,
     EventData,
-    Grant,
+    GrantData,
     HeldBy,
     Incident,
     Notice,
@@ -41,7 +41,7 @@ MOOT = (NoticeKind.EXPIRED, NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
 class News:
     """A step in the telling about one grant, and what it rests on."""
 
-    grant: Grant
+    grant: GrantData
     tiding: Tiding
     spell: Spell | None
     """The spell that begins, goes on, or has just ended."""
@@ -79,7 +79,9 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
     await receive(session, looks)
 
 
-def second_look(ctx: Context, grant: Grant, spell: Spell, *, now: datetime, since: datetime | None = None) -> EventData:
+def second_look(
+    ctx: Context, grant: GrantData, spell: Spell, *, now: datetime, since: datetime | None = None
+) -> EventData:
     """Make the event of a second look: due when the grace is over, once for each spell, or for what was since then."""
     event = told(
         GRANT_RECHECK,
@@ -120,7 +122,7 @@ async def _widen(session: AsyncSession, gap: NoticeData) -> None:
         first.data = first.data | {"until": gap.data["until"]}
 
 
-def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> NoticeData | None:
+def reminder(ctx: Context, grant: GrantData, number: int, *, now: datetime) -> NoticeData | None:
     """Make the notice that asks the user to come back; None after the last one."""
     assert grant.confirmed_at is not None
     due = reminder_due(
@@ -137,12 +139,12 @@ def reminder(ctx: Context, grant: Grant, number: int, *, now: datetime) -> Notic
     return notice
 
 
-def quiet_until(ctx: Context, grant: Grant, moment: datetime) -> datetime:
+def quiet_until(ctx: Context, grant: GrantData, moment: datetime) -> datetime:
     """Say until when the user of a grant is not to be reminded; the moment itself outside of quiet hours."""
     return ctx.policy.quiet.end_of(moment, _zone_of(ctx, grant)) if ctx.policy.quiet else moment
 
 
-def escalation(ctx: Context, grant: Grant, *, now: datetime) -> NoticeData:
+def escalation(ctx: Context, grant: GrantData, *, now: datetime) -> NoticeData:
     """Make the notice that tells the operator that nobody came back."""
     assert grant.confirmed_at is not None
     due = max(now, escalation_due(grant.confirmed_at, days=ctx.policy.reminder_days))
@@ -241,7 +243,7 @@ def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at
     return notice
 
 
-def about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_at: datetime) -> NoticeData:
+def about(ctx: Context, grant: GrantData, kind: NoticeKind, *, now: datetime, due_at: datetime) -> NoticeData:
     """Make a notice about a grant, the next of its own numbers. The grant must be locked."""
     grant.notices += 1
     return NoticeData(
@@ -257,7 +259,7 @@ def about(ctx: Context, grant: Grant, kind: NoticeKind, *, now: datetime, due_at
     )
 
 
-def facts(grant: Grant) -> dict[str, Any]:
+def facts(grant: GrantData) -> dict[str, Any]:
     """Return what each notice about a grant tells of it. Times are ISO 8601 in UTC."""
     told: dict[str, Any] = {
         "grant_id": grant.id,
@@ -277,7 +279,7 @@ def _untold(notice: NoticeData, reason: str, *, now: datetime) -> NoticeData:
     return notice
 
 
-def _zone_of(ctx: Context, grant: Grant) -> ZoneInfo:
+def _zone_of(ctx: Context, grant: GrantData) -> ZoneInfo:
     return _zone(grant.zone) or _zone(ctx.policy.zone) or ZoneInfo("UTC")
 
 

@@ -10,10 +10,10 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import Grant, Notice, NoticeKind, Outcome
+from models.bulk import read_grants
 from models.kinds import GRANT_EXPIRED, GRANT_UPDATED, NOTICE_DUE
 from simulator import Running
 from tasks.context import Context
-from tasks.recording import lock_grants
 from tests.conftest import Rings, SetClock, another_worker
 from tests.receiving import TASKS, Product, a_notice, a_product, deliveries, notices, reaching, told_at, work
 from tests.stories import at_nylas, hint, known
@@ -104,7 +104,7 @@ async def test_who_tells_and_who_looks_take_their_locks_in_one_order(
     await told_at(reach, product)
     notice = await a_notice(reach, NoticeKind.RECOVERED, grant_id=grant_id, seq=7)
     async with reach.database.writing() as session:
-        await lock_grants(session, [grant_id])
+        await read_grants(session, [grant_id], to_change=True)
         telling = asyncio.create_task(TASKS[NOTICE_DUE](another_worker(reach), [notice.id]))
         await asyncio.wait([telling], timeout=0.5)  # it has claimed the notice by now, where it could
         withdrawn = update(Notice).where(col(Notice.id) == notice.id)

@@ -9,10 +9,9 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import CampaignItem, Notice, NoticeData, NoticeKind, Outcome
-from models.bulk import write_changes
+from models.bulk import read_grants, write_changes
 from models.claims import close, postpone
 from tasks.context import Context
-from tasks.recording import lock_grants
 from tasks.telling import about, store
 
 WAITED_FOR = timedelta(days=14)
@@ -25,7 +24,7 @@ async def ask_users(ctx: Context, session: AsyncSession, items: Sequence[Campaig
     A reminder that is planned anyway comes now. Who signs in ends the item (`tasks.arrivals`). The items must be
     locked.
     """
-    grants = await lock_grants(session, [item.grant_id for item in items if item.grant_id])
+    grants = await read_grants(session, [item.grant_id for item in items if item.grant_id], to_change=True)
     waiting = await _reminders(session, list(grants))
     new: list[NoticeData] = []
     for item in items:

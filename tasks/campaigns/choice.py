@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lifecycle import GrantStatus
-from models import Grant, KnownConnector, Way
+from models import GrantData, KnownConnector, Way
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,7 @@ class Skipped:
 
 
 def way_of(
-    grant: Grant, connectors: Mapping[str, KnownConnector], *, in_vault: Way | None, ask_users: bool
+    grant: GrantData, connectors: Mapping[str, KnownConnector], *, in_vault: Way | None, ask_users: bool
 ) -> Way | Skipped:
     """Choose the way of a grant: its organisation's credential, what the vault has for it, or its user, if one may ask.
 

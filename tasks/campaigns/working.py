@@ -9,7 +9,8 @@ from celery import shared_task
 from sqlalchemy import select
 from sqlmodel import col
 
-from models import Campaign, CampaignItem, Grant, KnownConnector, Way
+from models import Campaign, CampaignItem, GrantData, KnownConnector, Way
+from models.bulk import read_grants
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
 from nylas_api import Withheld, wanted
 from tasks.campaigns.ending import finish_if_done
@@ -48,7 +49,7 @@ class Chunk:
     """What is known of the items of a chunk."""
 
     campaigns: Sequence[Campaign]
-    grants: Mapping[str, Grant]
+    grants: Mapping[str, GrantData]
     connectors: Mapping[str, KnownConnector]
     kept: Kept
 
@@ -66,8 +67,7 @@ async def _read(claim: Claim[CampaignItem]) -> Chunk:
     ctx = claim.ctx
     async with ctx.database.reading() as session:
         ours = select(Campaign).where(col(Campaign.id).in_({item.campaign_id for item in claim.rows}))
-        theirs = select(Grant).where(col(Grant.id).in_([item.grant_id for item in claim.rows if item.grant_id]))
-        grants = {grant.id: grant for grant in await session.scalars(theirs)}
+        grants = await read_grants(session, [item.grant_id for item in claim.rows if item.grant_id])
         return Chunk(
             (await session.scalars(ours)).all(),
             grants,

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Delivery, Endpoint, Grant, Notice, NoticeKind, Outcome
+from models import Delivery, Endpoint, GrantData, Notice, NoticeKind, Outcome
 from tasks.context import Context
 from tasks.notices.links import link_id
 
@@ -31,7 +31,7 @@ async def active(session: AsyncSession, application_id: UUID) -> Sequence[Endpoi
     return (await session.scalars(wanted.order_by(col(Endpoint.created_at), col(Endpoint.id)))).all()
 
 
-def wants(endpoint: Endpoint, notice: Notice, grant: Grant | None) -> bool:
+def wants(endpoint: Endpoint, notice: Notice, grant: GrantData | None) -> bool:
     """Tell whether an endpoint is told of this notice."""
     if endpoint.url == CONTACTS and (grant is None or contact_of(grant) is None):
         return False
@@ -43,7 +43,7 @@ def can_take(endpoint: Endpoint, notice: Notice) -> bool:
     return endpoint.url != CONTACTS or link_id(notice) is not None
 
 
-def contact_of(grant: Grant) -> str | None:
+def contact_of(grant: GrantData) -> str | None:
     """Where the user of a grant can be told by mail, if not in the mailbox that is broken."""
     if not grant.contact or grant.contact.casefold() == (grant.email or "").casefold():
         return None

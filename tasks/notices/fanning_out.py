@@ -13,8 +13,8 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
-from models import Delivery, DeliveryData, Endpoint, Grant, HeldBy, Notice, NoticeData, NoticeKind, Outcome
-from models.bulk import write_changes
+from models import Delivery, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
+from models.bulk import read_grants, write_changes
 from models.claims import close, postpone, still_ours
 from models.inbox import insert_or_ignore
 from models.kinds import NOTICE_DUE
@@ -24,7 +24,6 @@ from tasks.context import Context
 from tasks.notices.endpoints import active, can_take, wants
 from tasks.notices.links import put_link
 from tasks.notices.ringing import ring_deliveries
-from tasks.recording import lock_grants
 from tasks.telling import MOOT, escalation, quiet_until, reminder, store
 
 A_MOMENT = timedelta(seconds=1)
@@ -43,7 +42,7 @@ async def _fan_out(claim: Claim[Notice]) -> None:
     """The grants are locked before the notices, as whoever writes down what was seen of a grant does."""
     ctx, now = claim.ctx, claim.ctx.now()
     async with ctx.database.writing() as session:
-        grants = await lock_grants(session, sorted({row.grant_id for row in claim.rows if row.grant_id}))
+        grants = await read_grants(session, {row.grant_id for row in claim.rows if row.grant_id}, to_change=True)
         notices = await still_ours(session, Notice, claim.token, [row.id for row in claim.rows])
         release = Release(
             ctx,
@@ -85,7 +84,7 @@ class Release:
     ctx: Context
     session: AsyncSession
     now: datetime
-    grants: Mapping[str, Grant]
+    grants: Mapping[str, GrantData]
     endpoints: Sequence[Endpoint]
     earlier: Mapping[str, int]
     room: int | None
@@ -119,7 +118,7 @@ class Release:
                 self.planned.append(self._next(notice, grant))
         self._send(notice, [one for one in wanted_by if can_take(one, notice)])
 
-    def _has_to_wait(self, notice: Notice, grant: Grant | None) -> bool:
+    def _has_to_wait(self, notice: Notice, grant: GrantData | None) -> bool:
         """Let go of a notice whose time has not come after all; say whether that is so."""
         if notice.held_by:
             postpone(notice, until=notice.due_at, reason=f"held: {notice.held_by.value}")
@@ -134,7 +133,7 @@ class Release:
             return False
         return True
 
-    def _next(self, notice: Notice, grant: Grant) -> NoticeData:
+    def _next(self, notice: Notice, grant: GrantData) -> NoticeData:
         """Plan what follows a reminder: the next one, or after the last the word to the operator."""
         assert grant.confirmed_at is not None
         number = number_after(grant.confirmed_at, notice.number, self.now, days=self.ctx.policy.reminder_days)
@@ -163,7 +162,7 @@ class Release:
             )
 
 
-def no_longer_true(notice: Notice, grant: Grant | None) -> str | None:
+def no_longer_true(notice: Notice, grant: GrantData | None) -> str | None:
     """Say why what a notice tells is not so any more, if that is the case: of expiry only a confirmed one is told.
 
     A campaign may ask the user of a grant that works: for a scope that is missing, say.

@@ -6,13 +6,13 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lifecycle.backfill import backfill_until
-from models import Grant, Notice
+from models import GrantData, Notice
 from tasks.context import Context
 from tasks.links import NotRenewable, mint
 from tasks.telling import facts
 
 
-async def put_link(ctx: Context, session: AsyncSession, notice: Notice, grant: Grant, *, now: datetime) -> None:
+async def put_link(ctx: Context, session: AsyncSession, notice: Notice, grant: GrantData, *, now: datetime) -> None:
     """Write into a reminder what its user needs: a fresh link, which attempt it is, and until when nothing is lost.
 
     Where no user can renew the grant by signing in, `link` is null, and `no_link` says why.

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
-from models import Delivery, Endpoint, Grant, Notice, NoticeKind
+from models import Delivery, Endpoint, GrantData, Notice, NoticeKind
+from models.bulk import read_grants
 from models.sealing import Unsealable
 from tasks.context import Context
 from tasks.notices.endpoints import CONTACTS, MAIL, contact_of
@@ -15,7 +16,6 @@ from tasks.notices.mail import Undeliverable
 from tasks.notices.message import body, headers
 from tasks.notices.outbound import Unanswered
 from tasks.notices.secrets import read_secrets
-from tasks.recording import lock_grants
 
 GONE_STATUS = 410
 OF_THE_NOTICE = frozenset({400, 409, 413, 422})
@@ -56,7 +56,7 @@ class Matter:
 
     delivery: Delivery
     notice: Notice
-    grant: Grant | None
+    grant: GrantData | None
 
 
 async def attempt(ctx: Context, matter: Matter, endpoint: Endpoint) -> Attempt:
@@ -89,17 +89,17 @@ async def attempt(ctx: Context, matter: Matter, endpoint: Endpoint) -> Attempt:
     return Attempt(end, said, answer.status, answer.retry_after)
 
 
-async def _with_fresh_link(ctx: Context, notice: Notice, grant: Grant) -> Notice:
+async def _with_fresh_link(ctx: Context, notice: Notice, grant: GrantData) -> Notice:
     """Replace the link in a notice that ran out on the way."""
     async with ctx.database.writing() as session:
-        locked = (await lock_grants(session, [grant.id]))[grant.id]
+        locked = (await read_grants(session, [grant.id], to_change=True))[grant.id]
         fresh = await session.get_one(Notice, notice.id, with_for_update=True)
         if not no_longer_true(fresh, locked) and ran_out(fresh, now=ctx.now()):
             await put_link(ctx, session, fresh, locked, now=ctx.now())
     return fresh
 
 
-async def _mail(ctx: Context, notice: Notice, endpoint: Endpoint, grant: Grant | None) -> Attempt:
+async def _mail(ctx: Context, notice: Notice, endpoint: Endpoint, grant: GrantData | None) -> Attempt:
     to = endpoint.url.removeprefix(MAIL)
     if endpoint.url == CONTACTS:
         contact = contact_of(grant) if grant else None
