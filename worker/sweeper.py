@@ -18,7 +18,7 @@ from tasks.campaigns.ending import finish_if_done, give_up, nothing_left
 from tasks.campaigns.serving import any_ready, ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.notices.ringing import ring_deliveries
-from tasks.retirement_plans import finish_plans
+from tasks.retirement_plans import finish_plans, of_application
 
 log = structlog.get_logger()
 
@@ -50,7 +50,8 @@ async def sweep(context: Context) -> int:
 
 
 async def _events(context: Context) -> int:
-    rows = await _forgotten(context, Event, col(Event.kind).in_(EVENT_KINDS), most=EVENTS_AT_ONCE)
+    ours = (col(Event.application_id) == context.application_id) & col(Event.kind).in_(EVENT_KINDS)
+    rows = await _forgotten(context, Event, ours, most=EVENTS_AT_ONCE)
     by_kind: dict[str, list[Event]] = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
@@ -61,11 +62,12 @@ async def _events(context: Context) -> int:
 
 async def _items(context: Context) -> int:
     rung = await ring_next(context, chunks=BULK_CHUNKS_AT_ONCE) if await any_ready(context) else 0
+    ours = select(col(Campaign.id)).where(col(Campaign.application_id) == context.application_id)
     async with context.database.reading() as session:
-        done = select(col(Campaign.id)).where(col(Campaign.status) == CampaignStatus.RUNNING, nothing_left())
+        done = ours.where(col(Campaign.status) == CampaignStatus.RUNNING, nothing_left())
         campaigns = (await session.scalars(done)).all()
         given_up = (col(Campaign.status) == CampaignStatus.CANCELLED) & col(Campaign.finished_at).is_(None)
-        cancelled = (await session.scalars(select(col(Campaign.id)).where(given_up))).all()
+        cancelled = (await session.scalars(ours.where(given_up))).all()
     for campaign_id in campaigns:
         if await finish_if_done(context, campaign_id):
             log.info("campaign.finished", campaign_id=str(campaign_id))
@@ -75,7 +77,7 @@ async def _items(context: Context) -> int:
 
 
 async def _retirements(context: Context) -> int:
-    rows = await _forgotten(context, RetirementItem, most=ITEMS_AT_ONCE)
+    rows = await _forgotten(context, RetirementItem, of_application(context.application_id), most=ITEMS_AT_ONCE)
     _ring(context, RETIREMENT_APPROVED, rows)
     await finish_plans(context)
     return len(rows)
@@ -83,25 +85,28 @@ async def _retirements(context: Context) -> int:
 
 async def _incidents(context: Context) -> int:
     """Those that a probe can close; a brake waits for a human."""
-    rows = await _forgotten(context, Incident, col(Incident.scope) != Scope.BRAKE, most=INCIDENTS_AT_ONCE)
+    ours = (col(Incident.application_id) == context.application_id) & (col(Incident.scope) != Scope.BRAKE)
+    rows = await _forgotten(context, Incident, ours, most=INCIDENTS_AT_ONCE)
     _ring(context, INCIDENT_PROBE, rows)
     return len(rows)
 
 
 async def _notices(context: Context) -> int:
-    rows = await _forgotten(context, Notice, col(Notice.held_by).is_(None), most=NOTICES_AT_ONCE)
+    ours = (col(Notice.application_id) == context.application_id) & col(Notice.held_by).is_(None)
+    rows = await _forgotten(context, Notice, ours, most=NOTICES_AT_ONCE)
     _ring(context, NOTICE_DUE, rows)
     return len(rows)
 
 
-async def _forgotten(context: Context, model: type[Row], *condition: ColumnElement[bool], most: int) -> list[Row]:
+async def _forgotten(context: Context, model: type[Row], which: ColumnElement[bool], *, most: int) -> list[Row]:
+    """Take what is due, if anything is. The order leads to the index of what is due, however much is planned."""
     now = context.now()
     async with context.database.reading() as session:
-        any_row = select(col(model.id)).where(unrung(model, now), *condition).limit(1)
+        any_row = select(col(model.id)).where(unrung(model, now), which).order_by(col(model.due_at)).limit(1)
         if (await session.execute(any_row)).first() is None:
             return []
     async with context.database.writing() as session:
-        return await take_unrung(session, model, *condition, now=now, most=most)
+        return await take_unrung(session, model, which, now=now, most=most)
 
 
 def _ring(context: Context, kind: str, rows: Sequence[Claimable]) -> None:
