@@ -144,11 +144,13 @@ def _item(ctx: Context, campaign: Campaign, line: Line, grant: Grant | None, now
 
 
 async def _named_before(session: AsyncSession, campaign: Campaign, first: dict[str, int]) -> list[BadLine]:
-    """The lines whose grant has got its item by another line of the same campaign."""
-    written = select(col(CampaignItem.grant_id), col(CampaignItem.line)).where(
-        col(CampaignItem.campaign_id) == campaign.id, col(CampaignItem.grant_id).in_(first)
-    )
-    rows = [(str(grant_id), line) for grant_id, line in await session.execute(written)]
+    """The lines whose grant has got its item by another line of the same campaign.
+
+    All items of these grants are read: asked for one campaign's, the database might read all that this one has.
+    """
+    item = col(CampaignItem.grant_id), col(CampaignItem.campaign_id), col(CampaignItem.line)
+    written = await session.execute(select(*item).where(col(CampaignItem.grant_id).in_(first)))
+    rows = [(str(grant_id), line) for grant_id, campaign_id, line in written if campaign_id == campaign.id]
     return [_the_same(first[grant_id], line) for grant_id, line in rows if line != first[grant_id]]
 
 
