@@ -99,18 +99,6 @@ class Database:
         async with self.reading() as session:
             return bool((await session.execute(text("SELECT 1"))).scalar_one())
 
-    async def analyze(self) -> None:
-        """Let SQLite count its rows, so that it knows a narrow search from a wide one; PostgreSQL does so by itself.
-
-        All rows, not a part of each index as `PRAGMA optimize` does (and before SQLite 3.46 only of what its own
-        connection asked for): of a part it learns that all grants of an application are no more than that, and walks
-        through them. The table of its counts is made anew, since only that tells other connections of them.
-        """
-        if self.is_sqlite:
-            async with self.writing() as session:
-                await session.execute(text("DROP TABLE IF EXISTS sqlite_stat1"))
-                await session.execute(text("ANALYZE"))
-
     async def close(self) -> None:
         """Let go of all connections; one that says goodbye to a server that is silent is not waited for long."""
         try:

@@ -32,6 +32,7 @@ from models import (
 )
 from models.database import Database
 from models.kinds import GRANT_EXPIRED, GRANT_UPDATED
+from models.statistics import count_rows
 
 A_CREDENTIAL_FOR = 200
 """So many grants are authenticated by one credential of an organisation, and a fifth of all are so."""
@@ -56,7 +57,7 @@ async def fill(database: Database, application_id: UUID, *, grants: int, now: da
         await _campaigns(numbers, application_id, grants)
         await _notices(numbers, application_id, grants, due)
         await _users(numbers, application_id, grants)
-    await database.analyze()
+    await count_rows(database)
     if not database.is_sqlite:
         async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             await connection.execute(sa.text("SET statement_timeout = 0"))
