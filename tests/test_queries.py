@@ -26,7 +26,7 @@ WORK = [
     recurring.plans_campaigns,
     recurring.gives_campaigns_up,
     recurring.shows_progress,
-    recurring.forgets,
+    recurring.keeps_house,
     recurring.retires,
     recurring.lists_grants_by_the_api,
     recurring.lists_grants_by_the_command,
