@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlmodel import col
 
-from ingress.terminal import fail, put_json, put_table
+from ingress.terminal import fail, put_json, put_table, say
 from lifecycle import GrantStatus
 from lifecycle.scopes import missing
 from models import Grant
@@ -34,7 +34,7 @@ def flat(grant: Grant) -> dict[str, Any]:
 
 
 async def list_grants(runtime: Runtime, filters: Mapping[str, str | None], *, limit: int, as_json: bool) -> None:
-    """Print grants, those looked at last first. The filters are `status`, `provider` and `missing_scope`."""
+    """Print grants by their ids, and say if there are more. The filters are `status`, `provider`, `missing_scope`."""
     wanted = select(Grant).where(col(Grant.application_id) == runtime.application.id)
     if status := filters["status"]:
         wanted = wanted.where(col(Grant.status) == status)
@@ -47,7 +47,8 @@ async def list_grants(runtime: Runtime, filters: Mapping[str, str | None], *, li
             fail(f"--missing-scope: {error}", code=2)
         wanted = wanted.where(lacking, col(Grant.status) != GrantStatus.DELETED)
     async with runtime.context.database.reading() as session:
-        grants = (await session.scalars(wanted.order_by(col(Grant.as_of).desc(), col(Grant.id)).limit(limit))).all()
+        found = (await session.scalars(wanted.order_by(col(Grant.id)).limit(limit + 1))).all()
+    grants = found[:limit]
     if as_json:
         put_json([flat(grant) for grant in grants])
     else:
@@ -57,6 +58,8 @@ async def list_grants(runtime: Runtime, filters: Mapping[str, str | None], *, li
             columns,
             ((grant.id, grant.email, grant.provider, grant.status, grant.as_of, grant.expired_at) for grant in grants),
         )
+    if len(found) > limit:
+        say(f"There are more than these {limit}: say --limit, or choose by --status, --provider or --missing-scope.")
 
 
 async def show_grant(runtime: Runtime, name: str, *, as_json: bool) -> None:

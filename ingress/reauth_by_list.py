@@ -1,6 +1,7 @@
 """A campaign for a list of mailboxes: its items are written while the list is read, and then it is asked for."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from ingress.campaign_plans import plan_list
@@ -12,10 +13,11 @@ from models import Campaign, CampaignStatus
 from models.columns import new_id
 from models.kinds import REAUTH_BULK_REQUESTED
 from tasks.campaigns.lines import BadLine, Line
-from tasks.campaigns.listed import write_listed
+from tasks.campaigns.listed import GivenUp, hold, write_listed
 from tasks.campaigns.planning import ask_for
 from tasks.campaigns.requests import CampaignRequest
-from tasks.campaigns.steering import cancel
+from tasks.campaigns.steering import NotNow
+from tasks.campaigns.unread import give_up_list
 from worker.runtime import Runtime
 
 ACTOR = "an admin"
@@ -76,7 +78,10 @@ async def _write(runtime: Runtime, path: str, manner: CampaignRequest, *, tell: 
         if not good:
             fail(f"{path} has no line that a campaign can be for.")
         async with ctx.database.writing() as session:
+            await hold(session, campaign)
             new = await ask_for(session, campaign, now=ctx.now())
+    except GivenUp as gone:
+        fail(f"{gone}.")
     except BaseException:
         await _give_up(runtime, campaign.id)
         raise
@@ -106,8 +111,9 @@ async def _give_up(runtime: Runtime, campaign_id: UUID) -> None:
     """Let go of the grants of a list that was not read to its end."""
     async with runtime.context.database.reading() as session:
         there = await session.get(Campaign, campaign_id)
-    if there:
-        await cancel(runtime.context, campaign_id, actor="Evergrant: its list was not read to the end")
+    with suppress(NotNow):
+        if there:
+            await give_up_list(runtime.context, campaign_id)
 
 
 def _warned(path: str, lines: Iterable[Line | BadLine]) -> Iterator[Line | BadLine]:

@@ -63,7 +63,7 @@ class NoticeData(Claimable):
     application_id: UUID = Field(foreign_key="application.id")
     kind: NoticeKind = Field(sa_type=words(NoticeKind, length=32))
     grant_id: str | None = Field(default=None, foreign_key="grant.id")
-    incident_id: UUID | None = Field(default=None, foreign_key="incident.id", index=True)
+    incident_id: UUID | None = Field(default=None, foreign_key="incident.id")
     campaign_id: UUID | None = Field(default=None, foreign_key="campaign.id")
     transition_id: UUID | None = Field(default=None, foreign_key="transition.id")
     seq: int = 0
@@ -85,6 +85,12 @@ class Notice(NoticeData, table=True):
     __table_args__ = (
         due_index("notice"),
         sa.Index("ix_notice_grant", "grant_id", "seq"),
+        sa.Index(
+            "ix_notice_incident_id",
+            "incident_id",
+            sqlite_where=sa.text("incident_id IS NOT NULL"),
+            postgresql_where=sa.text("incident_id IS NOT NULL"),
+        ),
         sa.Index(
             "ix_notice_settled_at",
             "settled_at",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -55,7 +55,7 @@ async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
 
     Nylas is not asked about one that an open incident explains: that looks after it.
     """
-    async with claimed(ctx, Event, event_ids, others=col(Event.kind) == GRANT_RECHECK) as claim:
+    async with claimed(ctx, Event, event_ids, others=_alike(ctx, GRANT_RECHECK)) as claim:
         async with claim.settling() as (session, events):
             covered = await hold_covered(ctx, session, {event.grant_id for event in events if event.grant_id})
             for event in events:
@@ -77,8 +77,12 @@ async def look_again(ctx: Context, kind: str, event_ids: Sequence[UUID], *, says
     ones do no harm. When Nylas can't be asked, the events stay due, and a grant that is said to have died is suspect
     until it can.
     """
-    async with claimed(ctx, Event, event_ids, others=col(Event.kind) == kind) as claim:
+    async with claimed(ctx, Event, event_ids, others=_alike(ctx, kind)) as claim:
         await _look(claim, claim.rows, says_it_died=says_it_died)
+
+
+def _alike(ctx: Context, kind: str) -> ColumnElement[bool]:
+    return (col(Event.application_id) == ctx.application_id) & (col(Event.kind) == kind)
 
 
 async def _look(claim: Claim[Event], rows: Sequence[Event], *, says_it_died: bool = False) -> None:

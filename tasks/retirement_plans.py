@@ -138,28 +138,37 @@ async def ring_next(ctx: Context) -> None:
     """Ring for the next grants to delete that are due and that nobody was told of lately."""
     size = most_ids(RETIREMENT_APPROVED)
     async with ctx.database.writing() as session:
-        items = await take_unrung(session, RetirementItem, now=ctx.now(), most=size * BULK_CHUNKS_AT_ONCE)
+        ours = of_application(ctx.application_id)
+        items = await take_unrung(session, RetirementItem, ours, now=ctx.now(), most=size * BULK_CHUNKS_AT_ONCE)
     ids = [item.id for item in items]
     for start in range(0, len(ids), size):
         ctx.ring(RETIREMENT_APPROVED, ids[start : start + size])
 
 
-def carried_out() -> ColumnElement[bool]:
-    """In SQL: the plan was approved, and none of its items is open any more."""
+def of_application(application_id: UUID) -> ColumnElement[bool]:
+    """In SQL: the item is one of a plan of this application."""
+    plans = select(col(Retirement.id)).where(col(Retirement.application_id) == application_id)
+    return col(RetirementItem.retirement_id).in_(plans)
+
+
+def carried_out(application_id: UUID) -> ColumnElement[bool]:
+    """In SQL: the plan of this application was approved, and none of its items is open any more."""
     left = exists().where(
         col(RetirementItem.retirement_id) == col(Retirement.id), col(RetirementItem.settled_at).is_(None)
     )
-    return (col(Retirement.status) == RetirementStatus.APPROVED) & ~left
+    approved = col(Retirement.status) == RetirementStatus.APPROVED
+    return (col(Retirement.application_id) == application_id) & approved & ~left
 
 
 async def finish_plans(ctx: Context) -> int:
     """Close the plans of which nothing is left to do; return how many. It writes only where there are some."""
+    done = carried_out(ctx.application_id)
     async with ctx.database.reading() as session:
-        if (await session.execute(select(col(Retirement.id)).where(carried_out()).limit(1))).first() is None:
+        if (await session.execute(select(col(Retirement.id)).where(done).limit(1))).first() is None:
             return 0
     closing = (
         update(Retirement)
-        .where(carried_out())
+        .where(done)
         .values(status=RetirementStatus.FINISHED, finished_at=ctx.now())
         .returning(col(Retirement.id))
     )

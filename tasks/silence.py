@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import ColumnElement, exists, func, select, true
+from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -68,10 +68,11 @@ async def listen_again(ctx: Context, event_ids: Sequence[UUID]) -> None:
 async def watch_webhooks(claim: Claim[Incident], incident: Incident) -> None:
     """Close the incident when notifications come again."""
     ctx = claim.ctx
+    # The ids of events sort by time, and there is an index of them: what came before the incident is not read.
+    since = (col(Event.id) > incident.id) & (col(Event.received_at) > incident.opened_at)
+    first = select(col(Event.received_at)).where(_from_nylas(ctx), since).order_by(col(Event.id)).limit(1)
     async with claim.settling() as (session, incidents):
-        heard = await session.scalar(
-            select(func.min(col(Event.received_at))).where(_from_nylas(ctx, incident.opened_at))
-        )
+        heard = await session.scalar(first)
         for row in incidents if heard else ():
             row.until = heard
             await close_incident(session, row, f"Nylas' notifications come again since {heard}", now=ctx.now())
@@ -145,6 +146,5 @@ async def _last_heard(ctx: Context, session: AsyncSession) -> datetime | None:
     return await session.scalar(last)
 
 
-def _from_nylas(ctx: Context, after: datetime | None = None) -> ColumnElement[bool]:
-    later = col(Event.received_at) > after if after else true()
-    return (col(Event.application_id) == ctx.application_id) & (col(Event.source) == NYLAS) & later
+def _from_nylas(ctx: Context) -> ColumnElement[bool]:
+    return (col(Event.application_id) == ctx.application_id) & (col(Event.source) == NYLAS)

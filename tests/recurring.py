@@ -25,11 +25,12 @@ from models import Campaign, CampaignItem, CampaignStatus, Delivery, Endpoint, E
 from models.claims import open_at
 from tasks.brakes import room
 from tasks.campaigns.choosing import GrantFilter
-from tasks.campaigns.ending import finish_if_done, forget_secrets, give_up, stop_if_too_many_failed
+from tasks.campaigns.ending import finish_if_done, give_up, stop_if_too_many_failed
 from tasks.campaigns.requests import CampaignRequest
 from tasks.campaigns.working import reauthenticate
 from tasks.context import Context
 from tasks.grant_hints import confirm_expiry, look_twice
+from tasks.housekeeping import keep_house
 from tasks.incidents import open_incident
 from tasks.looking import Look
 from tasks.notices.delivering import deliver
@@ -188,13 +189,18 @@ async def shows_progress(ctx: Context) -> None:
             await causes(session, campaign)
 
 
-async def forgets(ctx: Context) -> None:
-    """Secrets of lists are wiped after a week."""
+async def keeps_house(ctx: Context) -> None:
+    """Secrets of lists are wiped after a week, and a campaign whose list was not read is given up."""
     async with ctx.database.writing() as session:
         ended = select(CampaignItem).where(col(CampaignItem.settled_at).is_not(None)).limit(1)
         one = (await session.scalars(ended.execution_options(**ASIDE))).one()
         one.secret, one.settled_at, one.outcome = "eg1.x.y", ctx.now() - timedelta(days=8), Outcome.FAILED
-    await forget_secrets(ctx)
+        running = update(Campaign).where(col(Campaign.id) == RUNNING)
+        await session.execute(running.values(status=CampaignStatus.PLANNED, filter={"list": True}))
+    cast(SetClock, ctx.now).forward(days=30)
+    await keep_house.run(ctx)
+    async with ctx.database.reading() as session:
+        assert (await session.get_one(Campaign, RUNNING)).status is CampaignStatus.CANCELLED
 
 
 async def retires(ctx: Context) -> None:

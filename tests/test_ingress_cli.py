@@ -175,6 +175,18 @@ async def test_a_list_can_be_filtered_and_cut(evergrant: Command, imported: list
 
 
 @only_sqlite
+async def test_a_list_goes_by_the_ids_and_says_if_there_are_more(evergrant: Command, imported: list[str]) -> None:
+    two, all_of_them = (
+        await evergrant("grants", "list", "--json", "--limit", "2"),
+        await evergrant("grants", "list", "--json", "--limit", "3"),
+    )
+    assert [grant["grant_id"] for grant in all_of_them.data] == sorted(imported)
+    assert all_of_them.err == ""
+    assert two.data == all_of_them.data[:2]
+    assert "There are more than these 2" in two.err
+
+
+@only_sqlite
 async def test_a_grant_is_shown_by_its_id_and_by_its_address(
     evergrant: Command, imported: list[str], sim: Running
 ) -> None:

@@ -2,20 +2,23 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
 from ingress import reauth_by_list
-from models import CampaignStatus, Grant, GrantTag, Outcome, Way
+from models import Campaign, CampaignStatus, Grant, GrantTag, Outcome, Way
 from models.database import Database
 from simulator import Running
 from tasks.campaigns.requests import CampaignRequest
+from tasks.campaigns.unread import give_up_list
 from tests.campaigning import ACCOUNT, campaigns, imported, inside, items, work
 from tests.front import only_sqlite, told
 from tests.in_process import Command
 from tests.stories import at_nylas, seed
+from worker.runtime import Runtime
 
 pytestmark = only_sqlite
 
@@ -191,6 +194,29 @@ async def test_a_list_that_is_not_read_to_its_end_gives_its_grants_free(
         with pytest.raises(KeyboardInterrupt):
             await reauth_by_list.by_list(runtime, str(file), CampaignRequest(), dry_run=False, yes=True)
 
+    [item] = await items(database)
+    assert (item.grant_id, item.outcome) == (one, Outcome.CANCELLED)
+    assert [campaign.status for campaign in await campaigns(database)] == [CampaignStatus.CANCELLED]
+
+
+async def test_a_list_whose_campaign_was_given_up_meanwhile_is_told_so(
+    evergrant: Command, sim: Running, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [one] = await imported(evergrant, sim, 1, credential_id=ACCOUNT)
+    file = tmp_path / "list.csv"
+    file.write_text(f"grant_id\n{one}\n")
+    read = reauth_by_list._write_lines
+
+    async def too_slowly(runtime: Runtime, campaign: Campaign, *args: Any, **more: Any) -> object:
+        lines = await read(runtime, campaign, *args, **more)
+        await give_up_list(runtime.context, campaign.id)
+        return lines
+
+    monkeypatch.setattr(reauth_by_list, "_write_lines", too_slowly)
+    said = await evergrant("reauth", "--list", str(file), "--yes")
+
+    assert (said.code, said.out) == (1, "")
+    assert "was given up while its list was read" in said.err
     [item] = await items(database)
     assert (item.grant_id, item.outcome) == (one, Outcome.CANCELLED)
     assert [campaign.status for campaign in await campaigns(database)] == [CampaignStatus.CANCELLED]

@@ -16,6 +16,7 @@ from redis import Redis
 
 from models.columns import new_id
 from models.kinds import GRANT_EXPIRED, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
+from tasks.housekeeping import HOUSEKEEPING_DUE
 from tasks.schedule import SCHEDULE_FIRED
 from tasks.schedules import SCHEDULES_DUE
 from tests.celery_probe import HOLD, QUEUE, ProbeWorker
@@ -112,7 +113,7 @@ def test_every_task_is_registered_under_its_kind(app: "Celery[Any]") -> None:
     app.loader.import_default_modules()
     app.finalize()
     ours = {name for name in app.tasks if not name.startswith("celery.")}
-    assert ours == {*QUEUES, SCHEDULE_FIRED, SCHEDULES_DUE}
+    assert ours == {*QUEUES, SCHEDULE_FIRED, SCHEDULES_DUE, HOUSEKEEPING_DUE}
     assert all(isinstance(app.tasks[name], ContextTask) for name in ours)
 
 
@@ -131,13 +132,14 @@ def test_a_task_ends_before_its_message_is_given_to_another(app: "Celery[Any]") 
 
 def test_the_schedule_sends_to_a_queue_that_is_there(app: "Celery[Any]") -> None:
     entries = app.conf.beat_schedule
-    assert set(entries) == {SYNC_REQUESTED, SCHEDULES_DUE}
+    assert set(entries) == {SYNC_REQUESTED, SCHEDULES_DUE, HOUSEKEEPING_DUE}
     for entry in entries.values():
         assert entry["options"]["queue"] in set(Queue)
     hourly, look = entries[SYNC_REQUESTED], entries[SCHEDULES_DUE]
     assert (hourly["task"], hourly["args"][0], look["task"]) == (SCHEDULE_FIRED, SYNC_REQUESTED, SCHEDULES_DUE)
     assert maybe_timedelta(hourly["schedule"].remaining_estimate(app.now())).total_seconds() <= 3600
     assert look["schedule"].total_seconds() <= 10
+    assert entries[HOUSEKEEPING_DUE]["task"] == HOUSEKEEPING_DUE
 
 
 def test_a_pickled_message_is_refused_and_never_opened(worker: ProbeWorker, redis: Any, tmp_path: Path) -> None:

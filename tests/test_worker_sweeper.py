@@ -1,13 +1,10 @@
 """The sweep: rings for what is due and free, not too often, and writes nothing where there is nothing to do."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -18,6 +15,7 @@ from models.kinds import EVENT_KINDS, GRANT_EXPIRED, GRANT_UPDATED, REAUTH_REQUE
 from simulator import Running
 from tasks.context import Context
 from tests.conftest import Rings, SetClock, another_worker
+from tests.statements import statements, writes
 from tests.stories import hint, hints, known, stored, the_campaign
 from worker.sweeper import EVENTS_AT_ONCE, ITEMS_AT_ONCE, sweep
 
@@ -44,25 +42,6 @@ async def campaign_of(ctx: Context, grant_ids: list[str], status: CampaignStatus
     now = ctx.now()
     await stored(ctx, *(CampaignItem(campaign_id=campaign.id, grant_id=grant, due_at=now) for grant in grant_ids))
     return campaign.id
-
-
-@asynccontextmanager
-async def statements(ctx: Context) -> AsyncIterator[list[str]]:
-    """The SQL that is run meanwhile."""
-    seen: list[str] = []
-
-    def see(_conn: object, _cursor: object, statement: str, *_rest: object) -> None:
-        seen.append(statement)
-
-    engine = ctx.database.engine.sync_engine
-    sqlalchemy_event.listen(engine, "before_cursor_execute", see)
-    yield seen
-    sqlalchemy_event.remove(engine, "before_cursor_execute", see)
-
-
-def writes(seen: list[str]) -> list[str]:
-    """Those that write, or that keep other writers out (BEGIN IMMEDIATE takes SQLite's only write lock)."""
-    return [said for said in seen if said.split()[0] in ("INSERT", "UPDATE", "DELETE") or "IMMEDIATE" in said]
 
 
 async def test_what_is_due_is_rung_for_together_by_its_kind(ctx: Context, rings: Rings) -> None:

@@ -11,6 +11,7 @@ from worker.task import ContextTask
 TASK_MODULES = (
     "tasks.campaigns.starting",
     "tasks.grant_hints",
+    "tasks.housekeeping",
     "tasks.notices.delivering",
     "tasks.notices.fanning_out",
     "tasks.oauth_callback",

@@ -6,21 +6,25 @@ from typing import Any
 from celery.schedules import crontab
 
 from models.kinds import SYNC_REQUESTED, Queue
+from tasks.housekeeping import HOUSEKEEPING_DUE
 from tasks.schedule import SCHEDULE_FIRED
 from tasks.schedules import SCHEDULES_DUE
 
 # Five fields, UTC. Webhooks give speed; this look at all grants gives truth.
 CRONS = {SYNC_REQUESTED: "17 * * * *"}
 LOOKS_EVERY = timedelta(seconds=5)
+HOUSEKEEPING_EVERY = timedelta(minutes=15)
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """Each entry sends one message that says which schedule fired; the row of the firing is written by the task.
 
-    The schedules that were added stand in the database: of them beat knows only that somebody is to look.
+    The schedules that were added stand in the database: of them beat knows only that somebody is to look. Housekeeping
+    has no row either.
     """
     options = {"queue": Queue.INTERACTIVE.value}
-    added = {SCHEDULES_DUE: {"task": SCHEDULES_DUE, "schedule": LOOKS_EVERY, "options": options}}
+    often = {SCHEDULES_DUE: LOOKS_EVERY, HOUSEKEEPING_DUE: HOUSEKEEPING_EVERY}
+    added = {name: {"task": name, "schedule": every, "options": options} for name, every in often.items()}
     return added | {
         kind: {"task": SCHEDULE_FIRED, "schedule": crontab.from_string(cron), "args": [kind, cron], "options": options}
         for kind, cron in CRONS.items()

@@ -18,7 +18,7 @@ from tasks.campaigns.ending import finish_if_done, give_up, nothing_left
 from tasks.campaigns.serving import any_ready, ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.notices.ringing import ring_deliveries
-from tasks.retirement_plans import finish_plans
+from tasks.retirement_plans import finish_plans, of_application
 
 log = structlog.get_logger()
 
@@ -48,7 +48,7 @@ async def sweep(context: Context) -> int:
 
 
 async def _events(context: Context) -> int:
-    ours = col(Event.kind).in_(EVENT_KINDS)
+    ours = (col(Event.application_id) == context.application_id) & col(Event.kind).in_(EVENT_KINDS)
     rows = await _forgotten(context, Event, ours, most=EVENTS_AT_ONCE, also=(col(Event.kind),))
     by_kind: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in rows:
@@ -60,11 +60,12 @@ async def _events(context: Context) -> int:
 
 async def _items(context: Context) -> int:
     rung = await ring_next(context, chunks=BULK_CHUNKS_AT_ONCE) if await any_ready(context) else 0
+    ours = select(col(Campaign.id)).where(col(Campaign.application_id) == context.application_id)
     async with context.database.reading() as session:
-        done = select(col(Campaign.id)).where(col(Campaign.status) == CampaignStatus.RUNNING, nothing_left())
+        done = ours.where(col(Campaign.status) == CampaignStatus.RUNNING, nothing_left())
         campaigns = (await session.scalars(done)).all()
         given_up = (col(Campaign.status) == CampaignStatus.CANCELLED) & col(Campaign.finished_at).is_(None)
-        cancelled = (await session.scalars(select(col(Campaign.id)).where(given_up))).all()
+        cancelled = (await session.scalars(ours.where(given_up))).all()
     for campaign_id in campaigns:
         if await finish_if_done(context, campaign_id):
             log.info("campaign.finished", campaign_id=str(campaign_id))
@@ -74,7 +75,7 @@ async def _items(context: Context) -> int:
 
 
 async def _retirements(context: Context) -> int:
-    rows = await _forgotten(context, RetirementItem, most=ITEMS_AT_ONCE)
+    rows = await _forgotten(context, RetirementItem, of_application(context.application_id), most=ITEMS_AT_ONCE)
     _ring(context, RETIREMENT_APPROVED, rows)
     await finish_plans(context)
     return len(rows)
@@ -82,32 +83,31 @@ async def _retirements(context: Context) -> int:
 
 async def _incidents(context: Context) -> int:
     """Those that a probe can close; a brake waits for a human."""
-    rows = await _forgotten(context, Incident, col(Incident.scope) != Scope.BRAKE, most=INCIDENTS_AT_ONCE)
+    ours = (col(Incident.application_id) == context.application_id) & (col(Incident.scope) != Scope.BRAKE)
+    rows = await _forgotten(context, Incident, ours, most=INCIDENTS_AT_ONCE)
     _ring(context, INCIDENT_PROBE, rows)
     return len(rows)
 
 
 async def ring_notices(context: Context) -> int:
     """Ring for the notices that are due: in each sweep, and right after the work that wrote some."""
-    rows = await _forgotten(context, Notice, col(Notice.held_by).is_(None), most=NOTICES_AT_ONCE)
+    ours = (col(Notice.application_id) == context.application_id) & col(Notice.held_by).is_(None)
+    rows = await _forgotten(context, Notice, ours, most=NOTICES_AT_ONCE)
     _ring(context, NOTICE_DUE, rows)
     return len(rows)
 
 
 async def _forgotten(
-    context: Context,
-    model: type[Claimable],
-    *condition: ColumnElement[bool],
-    most: int,
-    also: Sequence[Any] = (),
+    context: Context, model: type[Claimable], which: ColumnElement[bool], *, most: int, also: Sequence[Any] = ()
 ) -> list[Row[Any]]:
+    """Take what is due, if anything is. The order leads to the index of what is due, however much is planned."""
     now = context.now()
     async with context.database.reading() as session:
-        any_row = select(col(model.id)).where(unrung(model, now), *condition).limit(1)
+        any_row = select(col(model.id)).where(unrung(model, now), which).order_by(col(model.due_at)).limit(1)
         if (await session.execute(any_row)).first() is None:
             return []
     async with context.database.writing() as session:
-        return await take_unrung(session, model, *condition, now=now, most=most, also=also)
+        return await take_unrung(session, model, which, now=now, most=most, also=also)
 
 
 def _ring(context: Context, kind: str, rows: Sequence[Row[Any]]) -> None:

@@ -32,6 +32,7 @@ from models import (
 )
 from models.database import Database
 from models.kinds import GRANT_EXPIRED, GRANT_UPDATED
+from models.statistics import count_rows
 
 A_CREDENTIAL_FOR = 200
 """So many grants are authenticated by one credential of an organisation, and a fifth of all are so."""
@@ -46,7 +47,7 @@ _A_TABLE = 2**60
 async def fill(database: Database, application_id: UUID, *, grants: int, now: datetime, due: int = 500) -> None:
     """Fill the migrated tables; so many events, notices and deliveries are due, however many grants there are.
 
-    At last PostgreSQL looks at what is there, as its autovacuum does.
+    At last the database looks at what is there, as PostgreSQL's autovacuum and our housekeeping do.
     """
     async with database.writing() as session:
         numbers = Numbers(session, now)
@@ -56,6 +57,7 @@ async def fill(database: Database, application_id: UUID, *, grants: int, now: da
         await _campaigns(numbers, application_id, grants)
         await _notices(numbers, application_id, grants, due)
         await _users(numbers, application_id, grants)
+    await count_rows(database)
     if not database.is_sqlite:
         async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             await connection.execute(sa.text("SET statement_timeout = 0"))

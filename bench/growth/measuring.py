@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,7 +123,7 @@ async def _lists(runtime: Runtime, ctx: Context) -> Figures:
         grant = (await session.scalars(some)).all()[-1]
     expired = GrantQuery(status=GrantStatus.EXPIRED)
     filters: dict[str, str | None] = {"status": None, "provider": None, "missing_scope": None}
-    with redirect_stdout(io.StringIO()):
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         return {
             "api_page_ms": await _milliseconds(lambda: page_of_grants(front, GrantQuery())),
             "api_expired_page_ms": await _milliseconds(lambda: page_of_grants(front, expired)),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -33,7 +33,7 @@ async def lines(session: AsyncSession, grant: Grant, notices: Sequence[Notice]) 
         select(Delivery, Endpoint)
         .join(Endpoint, col(Delivery.endpoint_id) == col(Endpoint.id))
         .join(Notice, col(Delivery.notice_id) == col(Notice.id))
-        .where(or_(col(Notice.grant_id) == grant.id, col(Delivery.grant_id) == grant.id))
+        .where(col(Notice.grant_id) == grant.id)
     )
     by_id = {notice.id: notice for notice in notices}
     told = [line for notice in notices for line in _notice(notice)]

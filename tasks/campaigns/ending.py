@@ -14,7 +14,7 @@ from tasks.context import Context
 from tasks.telling import tell_of_campaign
 
 FAILED = (Outcome.FAILED, Outcome.SET_ASIDE)
-GIVEN_UP_AT_ONCE = 5_000
+GIVEN_UP_AT_ONCE = FORGOTTEN_AT_ONCE = 5_000
 SECRETS_ARE_KEPT = timedelta(days=7)
 """So long may what failed be tried again with what its list said."""
 
@@ -136,6 +136,10 @@ async def forget_secrets(ctx: Context) -> None:
     async with ctx.database.reading() as session:
         if (await session.execute(select(col(CampaignItem.id)).where(old).limit(1))).first() is None:
             return
-    async with ctx.database.writing() as session:
-        wiping = update(CampaignItem).where(old).values(secret=None)
-        await session.execute(wiping.execution_options(synchronize_session=False))
+    some = select(col(CampaignItem.id)).where(old).limit(FORGOTTEN_AT_ONCE)
+    wiping = update(CampaignItem).where(col(CampaignItem.id).in_(some)).values(secret=None)
+    wiped = wiping.returning(col(CampaignItem.id)).execution_options(synchronize_session=False)
+    left = True
+    while left:
+        async with ctx.database.writing() as session:
+            left = len((await session.execute(wiped)).all()) == FORGOTTEN_AT_ONCE

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
-from models import Campaign, CampaignItem, CampaignItemData, Grant, VaultSecret
+from models import Campaign, CampaignItem, CampaignItemData, CampaignStatus, Grant, VaultSecret
 from models.columns import new_id
 from models.inbox import insert_or_ignore
 from models.sealing import Unsealable
@@ -75,16 +75,28 @@ async def find_named(session: AsyncSession, application_id: UUID, lines: Sequenc
     return named
 
 
+class GivenUp(Exception):
+    """The campaign was given up while its list was read."""
+
+
+async def hold(session: AsyncSession, campaign: Campaign) -> None:
+    """Keep a planned campaign from being given up before this transaction ends. Raises GivenUp if it was already."""
+    status = select(col(Campaign.status)).where(col(Campaign.id) == campaign.id).with_for_update(read=True)
+    if await session.scalar(status) is not CampaignStatus.PLANNED:
+        raise GivenUp(f"campaign {campaign.id} was given up while its list was read: nothing of it is done")
+
+
 async def write_listed(
     session: AsyncSession, ctx: Context, campaign: Campaign, lines: Sequence[Line], *, now: datetime
 ) -> list[BadLine]:
     """Write the items of a part of a list, at most `MOST_LINES` of them; return the lines that none was written for.
 
     It may be done again for the same lines: what is there already stays as it is. A grant that is open in another
-    campaign becomes an item that was skipped.
+    campaign becomes an item that was skipped. Raises GivenUp.
     """
     if len(lines) > MOST_LINES:
         raise ValueError(f"give at most {MOST_LINES} lines at a time")
+    await hold(session, campaign)
     named = await find_named(session, ctx.application_id, lines)
     bad: list[BadLine] = []
     items: list[CampaignItemData] = []
@@ -144,11 +156,13 @@ def _item(ctx: Context, campaign: Campaign, line: Line, grant: Grant | None, now
 
 
 async def _named_before(session: AsyncSession, campaign: Campaign, first: dict[str, int]) -> list[BadLine]:
-    """The lines whose grant has got its item by another line of the same campaign."""
-    written = select(col(CampaignItem.grant_id), col(CampaignItem.line)).where(
-        col(CampaignItem.campaign_id) == campaign.id, col(CampaignItem.grant_id).in_(first)
-    )
-    rows = [(str(grant_id), line) for grant_id, line in await session.execute(written)]
+    """The lines whose grant has got its item by another line of the same campaign.
+
+    All items of these grants are read: asked for one campaign's, the database might read all that this one has.
+    """
+    item = col(CampaignItem.grant_id), col(CampaignItem.campaign_id), col(CampaignItem.line)
+    written = await session.execute(select(*item).where(col(CampaignItem.grant_id).in_(first)))
+    rows = [(str(grant_id), line) for grant_id, campaign_id, line in written if campaign_id == campaign.id]
     return [_the_same(first[grant_id], line) for grant_id, line in rows if line != first[grant_id]]
 
 

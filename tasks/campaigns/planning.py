@@ -63,13 +63,18 @@ async def ask_for(session: AsyncSession, campaign: Campaign, *, now: datetime) -
     """Write the event that sets a planned campaign going; return its id if it is new."""
     event = told(
         REAUTH_BULK_REQUESTED,
-        f"campaign:{campaign.id}",
+        key_of(campaign.id),
         application_id=campaign.application_id,
         source=campaign.source,
         now=now,
         raw=json.dumps({"campaign": str(campaign.id)}).encode(),
     )
     return await receive(session, [event])
+
+
+def key_of(campaign_id: UUID) -> str:
+    """The key of the event that asks for a campaign."""
+    return f"campaign:{campaign_id}"
 
 
 def wanted(request: CampaignRequest) -> dict[str, Any]:

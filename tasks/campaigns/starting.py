@@ -194,23 +194,25 @@ async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> se
 async def skip_the_taken(
     session: AsyncSession, campaign: Campaign, lines: Mapping[str, int | None], *, now: datetime
 ) -> None:
-    """Write skipped items for those of the grants that got none: they are open in another campaign."""
-    ids = list(lines)
-    mine = select(col(CampaignItem.grant_id)).where(
-        col(CampaignItem.campaign_id) == campaign.id, col(CampaignItem.grant_id).in_(ids)
-    )
-    left = set(ids) - set(await session.scalars(mine))
-    if not left:
-        return
+    """Write skipped items for those of the grants that got none: they are open in another campaign.
+
+    Those that have one here from an earlier run keep it. They are not looked for: the database would rather read all
+    items of this campaign, each time, than look up the few.
+    """
     holders = select(col(CampaignItem.grant_id), col(CampaignItem.campaign_id)).where(
-        col(CampaignItem.grant_id).in_(left), col(CampaignItem.settled_at).is_(None)
+        col(CampaignItem.grant_id).in_(lines), col(CampaignItem.settled_at).is_(None)
     )
     held_by: dict[str | None, UUID] = {row[0]: row[1] for row in await session.execute(holders)}
     rows = [
-        _skipped(campaign, f"it is in campaign {held_by.get(id, '')} that runs", now, grant_id=id, line=lines[id])
-        for id in sorted(left)
+        _skipped(campaign, _held(held_by.get(id)), now, grant_id=id, line=lines[id])
+        for id in sorted(lines)
+        if held_by.get(id) != campaign.id
     ]
     await _store(session, rows)
+
+
+def _held(campaign_id: UUID | None) -> str:
+    return f"it is in campaign {campaign_id} that runs" if campaign_id else "it was in another campaign until just now"
 
 
 async def _in_vault(session: AsyncSession, campaign: Campaign, grants: Iterable[Grant]) -> dict[tuple[str, str], Way]:
