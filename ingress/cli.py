@@ -90,10 +90,13 @@ def up(host: Host = "127.0.0.1", port: Port = 8000, concurrency: Concurrency = 5
 @app.command()
 def web(host: Host = "127.0.0.1", port: Port = 8000, migrates: Migrates = False) -> None:
     """Serve the web front: webhooks and sign-ins."""
-    from ingress.checked import redis_or_exit, settings_or_exit
-    from ingress.migrating import migrate, migrated_or_exit
-    from ingress.web import run_web
-    from worker.logs import configure
+    from ingress.loading import loading
+
+    with loading():
+        from ingress.checked import redis_or_exit, settings_or_exit
+        from ingress.migrating import migrate, migrated_or_exit
+        from ingress.web import run_web
+        from worker.logs import configure
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
@@ -105,10 +108,13 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, migrates: Migrates = False)
 @app.command()
 def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
     """Work on queued events."""
-    from ingress.checked import redis_or_exit, settings_or_exit
-    from ingress.migrating import migrate, migrated_or_exit
-    from worker.logs import configure
-    from worker.serve import run_worker
+    from ingress.loading import loading
+
+    with loading():
+        from ingress.checked import redis_or_exit, settings_or_exit
+        from ingress.migrating import migrate, migrated_or_exit
+        from worker.logs import configure
+        from worker.serve import run_worker
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
@@ -120,9 +126,12 @@ def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
 @app.command()
 def beat() -> None:
     """Fire the schedule. Any number may run: one at a time holds the lock."""
-    from ingress.checked import redis_or_exit, settings_or_exit
-    from worker.logs import configure
-    from worker.serve import run_beat
+    from ingress.loading import loading
+
+    with loading():
+        from ingress.checked import redis_or_exit, settings_or_exit
+        from worker.logs import configure
+        from worker.serve import run_beat
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
