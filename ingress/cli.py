@@ -64,6 +64,9 @@ app.add_typer(vault_app, name="vault")
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")]
 Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Tasks, and calls to Nylas, in flight.")]
+Migrates = Annotated[
+    bool, typer.Option("--migrate", hidden=True, help="Bring the database's tables up to this release first.")
+]
 Grant = Annotated[str, typer.Argument(help="The grant's id, or its email address.")]
 
 
@@ -75,49 +78,60 @@ def main() -> None:
 @app.command()
 def up(host: Host = "127.0.0.1", port: Port = 8000, concurrency: Concurrency = 50) -> None:
     """Run a small installation: web, worker and beat (and a Valkey, if no Redis is set)."""
-    from ingress import up as small
-    from ingress.commands import settings_or_exit
+    from ingress.checked import settings_or_exit
+    from ingress.up import up as run_up
     from worker.logs import configure
 
     settings = settings_or_exit()
     configure(settings.log_format)
-    small.up(settings, host=host, port=port, concurrency=concurrency)
+    run_up(settings, host=host, port=port, concurrency=concurrency)
 
 
 @app.command()
-def web(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+def web(host: Host = "127.0.0.1", port: Port = 8000, migrates: Migrates = False) -> None:
     """Serve the web front: webhooks and sign-ins."""
-    from ingress.commands import migrated_or_exit, redis_or_exit, settings_or_exit
-    from ingress.web import run_web
-    from worker.logs import configure
+    from ingress.loading import loading
+
+    with loading():
+        from ingress.checked import redis_or_exit, settings_or_exit
+        from ingress.migrating import migrate, migrated_or_exit
+        from ingress.web import run_web
+        from worker.logs import configure
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
     configure(settings.log_format)
-    migrated_or_exit(settings)
+    (migrate if migrates else migrated_or_exit)(settings)
     run_web(settings, redis_url=redis_url, host=host, port=port)
 
 
 @app.command()
-def worker(concurrency: Concurrency = 50) -> None:
+def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
     """Work on queued events."""
-    from ingress.commands import migrated_or_exit, redis_or_exit, settings_or_exit
-    from worker.logs import configure
-    from worker.serve import run_worker
+    from ingress.loading import loading
+
+    with loading():
+        from ingress.checked import redis_or_exit, settings_or_exit
+        from ingress.migrating import migrate, migrated_or_exit
+        from worker.logs import configure
+        from worker.serve import run_worker
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
     configure(settings.log_format)
-    migrated_or_exit(settings)
+    (migrate if migrates else migrated_or_exit)(settings)
     raise typer.Exit(run_worker(settings, redis_url=redis_url, concurrency=concurrency))
 
 
 @app.command()
 def beat() -> None:
     """Fire the schedule. Any number may run: one at a time holds the lock."""
-    from ingress.commands import redis_or_exit, settings_or_exit
-    from worker.logs import configure
-    from worker.serve import run_beat
+    from ingress.loading import loading
+
+    with loading():
+        from ingress.checked import redis_or_exit, settings_or_exit
+        from worker.logs import configure
+        from worker.serve import run_beat
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
@@ -128,11 +142,11 @@ def beat() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database's tables up to this release."""
-    from ingress import up as small
-    from ingress.commands import settings_or_exit
+    from ingress import migrating
+    from ingress.checked import settings_or_exit
     from ingress.terminal import say
 
-    small.migrate(settings_or_exit())
+    migrating.migrate(settings_or_exit())
     say("The database is at this release's revision.")
 
 

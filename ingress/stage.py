@@ -83,14 +83,13 @@ def stage(*, on_postgres: bool) -> Iterator[Stage]:
             }
             supervisor = Supervisor(environ, logs=folder)
             simulator = supervisor.start("simulator", "simulator", "--port", str(nylas), "--api-key", "nyk_demo")
-            run(environ, "migrate", quiet=True)
             worker_ready = folder / "worker.log"
-            worker = supervisor.start("worker", "worker", "--concurrency", "50")
+            worker = supervisor.start("worker", "worker", "--migrate", "--concurrency", "50")
             supervisor.start("beat", "beat")
-            front = supervisor.start("web", "web", "--port", str(web))
-            simulator.wait_until(lambda: accepts(nylas), seconds=20)
-            front.wait_until(lambda: accepts(web), seconds=20)
-            worker.wait_until(lambda: "worker.ready" in worker_ready.read_text(), seconds=20)
+            front = supervisor.start("web", "web", "--migrate", "--port", str(web))
+            simulator.wait_until(lambda: accepts(nylas), seconds=30)
+            front.wait_until(lambda: accepts(web), seconds=30)
+            worker.wait_until(lambda: "worker.ready" in worker_ready.read_text(), seconds=30)
             yield Stage(f"http://127.0.0.1:{web}", f"http://127.0.0.1:{nylas}", database_url, environ, folder)
         finally:
             if supervisor is not None:
@@ -98,13 +97,12 @@ def stage(*, on_postgres: bool) -> Iterator[Stage]:
             stop_all(servers)
 
 
-def run(environ: dict[str, str], *arguments: str, quiet: bool = False) -> None:
+def run(environ: dict[str, str], *arguments: str) -> None:
     """Run `evergrant <arguments>` as a person would, before the reader's eyes. Raises CalledProcessError."""
     subprocess.run(
         [sys.executable, "-m", "ingress", *arguments],
         env={**os.environ, **environ},
         check=True,
-        stderr=subprocess.DEVNULL if quiet else None,
     )
 
 

@@ -50,6 +50,11 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping.is_set()
+
     def keep_running(self) -> None:
         """Start again what dies, after a wait that grows while it keeps dying; return when told to stop."""
         while not self._stopping.wait(0.2):

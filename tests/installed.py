@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ingress.up import migrate
+from ingress.migrating import migrate
 from simulator import Running
 from tests.conftest import API_KEY, CLIENT_ID, WEBHOOK_SECRET
 from tests.in_process import Command

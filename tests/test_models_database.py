@@ -1,6 +1,7 @@
 """The way to the database: pragmas, writers in two processes, compare and set, and the URLs that we take."""
 
 import asyncio
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
+from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_retry_hooks
 
 from lifecycle import GrantStatus
 from models import Application, Grant
@@ -240,3 +242,24 @@ def test_another_database_is_refused_without_a_word_of_its_password(url: str) ->
         async_url(url)
     assert "postgresql://" in str(refused.value)
     assert "hunter2" not in f"{refused.value} {refused.value.__cause__}"
+
+
+async def test_a_file_that_another_just_makes_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself waits for no lock where a file is to be written ahead of (WAL): it refuses at once."""
+    file = tmp_path / "evergrant.db"
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    refused: list[str] = []
+
+    def let_go(details: RetryDetails) -> None:
+        refused.append(str(details.caused_by))
+        other.close()
+
+    database, hooks = Database(f"sqlite:///{file}"), get_on_retry_hooks()
+    set_on_retry_hooks([let_go])
+    try:
+        assert await database.is_there()
+    finally:
+        set_on_retry_hooks(hooks)
+        await database.close()
+    assert refused == ["database is locked"]

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from models import Application
 from models.database import Database
 from models.sealing import Keyring
-from nylas_api import HttpClient, NylasClient, open_http
+from nylas_api import CONNECTORS_PATH, HttpClient, NylasClient, open_http
 from tasks.clock import system_clock
 from tasks.context import Context
 from tasks.flow import Flow
@@ -76,7 +76,7 @@ async def open_runtime(
         http=http,
         budget=SharedBudget(redis, application=application.client_id, rate=settings.nylas_rate),
         in_flight=Places(calls_in_flight),
-        connectors_path=settings.nylas_connectors_path,
+        connectors_path=settings.nylas_connectors_path or CONNECTORS_PATH,
         now=system_clock,
         key_heard=key_watch.heard,
     )

@@ -9,21 +9,24 @@ import secrets
 import tempfile
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lifecycle.reminding import DAYS
-from models.database import UnsupportedDatabase, async_url
-from nylas_api import CONNECTORS_PATH
 from tasks.notices.addresses import NotAllowed, checked_url
-from tasks.notices.mail import MailServer
 from tasks.notices.secrets import read_secrets
 from worker import values
 
+if TYPE_CHECKING:
+    from tasks.notices.mail import MailServer
+
 PREFIX = "EVERGRANT_"
+
+
+# What only a few settings need is imported where one is read: whoever reads the settings is spared all the tables.
 
 
 class BadSettings(Exception):
@@ -40,7 +43,7 @@ class Settings(BaseSettings):
     nylas_webhook_secret: SecretStr | None = None
     nylas_api_uri: str = "https://api.us.nylas.com"
     nylas_rate: Annotated[float, Field(ge=0)] = 50.0
-    nylas_connectors_path: Annotated[str, Field(pattern=r"^(/[a-z0-9-]+)+$")] = CONNECTORS_PATH
+    nylas_connectors_path: Annotated[str | None, Field(pattern=r"^(/[a-z0-9-]+)+$")] = None
     public_url: str
     data_dir: Path = Path("./evergrant-data")
     database_url: Annotated[str, Field(repr=False)] = ""  # it may hold a password
@@ -91,6 +94,8 @@ class Settings(BaseSettings):
     @classmethod
     def _is_database(cls, value: str) -> str:
         if value:
+            from models.database import UnsupportedDatabase, async_url
+
             try:
                 async_url(value)
             except UnsupportedDatabase as error:
@@ -115,6 +120,8 @@ class Settings(BaseSettings):
     @classmethod
     def _is_mail_server(cls, value: SecretStr | None) -> SecretStr | None:
         if value:
+            from tasks.notices.mail import MailServer
+
             MailServer.of(value.get_secret_value())
         return value
 
@@ -131,8 +138,10 @@ class Settings(BaseSettings):
         return value
 
     @property
-    def mail_server(self) -> MailServer | None:
+    def mail_server(self) -> "MailServer | None":
         """Where mails are handed over, if anywhere."""
+        from tasks.notices.mail import MailServer
+
         return MailServer.of(self.smtp_url.get_secret_value()) if self.smtp_url else None
 
     @property

@@ -1,0 +1,48 @@
+"""The database at this release's revision: brought there, or found there."""
+
+import asyncio
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from ingress.terminal import fail
+from models.database import Database
+from models.migrations import is_current, upgrade
+from worker.settings import Settings
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the database's tables up to this release."""
+    if settings.uses_sqlite:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+
+    async def run() -> None:
+        database = Database(settings.database)
+        try:
+            await upgrade(database)
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+def migrated_or_exit(settings: Settings) -> None:
+    """Exit with 1 unless the database answers and is at this release's revision."""
+
+    async def look() -> bool:
+        database = Database(settings.database)
+        try:
+            return await is_current(database)
+        finally:
+            await database.close()
+
+    try:
+        current = asyncio.run(look())
+    except (SQLAlchemyError, OSError) as error:
+        fail(f"The database does not answer: {first_line(error)}")
+    if not current:
+        fail("The database is not at this release's revision. Run: evergrant migrate")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of the database says, in short."""
+    return (str(getattr(error, "orig", error)) or type(error).__name__).splitlines()[0][:300]
