@@ -22,6 +22,9 @@ from tasks.claiming import Claim, claimed
 from tasks.connectors import known_connectors
 from tasks.context import Context
 
+A_MOMENT = 0.025
+"""Seconds in which more results are waited for."""
+
 
 @shared_task(name=REAUTH_REQUESTED)
 async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
@@ -107,10 +110,15 @@ async def _work(claim: Claim[CampaignItem], chunk: Chunk) -> None:
 
 
 async def _settle_as_they_come(claim: Claim[CampaignItem], results: asyncio.Queue[Came], following: Following) -> None:
-    """Commit what has come since the last commit, again and again: little is asked twice if we die."""
+    """Commit what has come in a moment, again and again: little is asked twice if we die.
+
+    It takes about as long for fifty results as for one.
+    """
     left = len(claim.rows)
     while left:
         batch = [await results.get()]
+        if left > 1:
+            await asyncio.sleep(A_MOMENT)
         while not results.empty():
             batch.append(results.get_nowait())
         left -= len(batch)
