@@ -213,15 +213,16 @@ def grants_list(
     status: ByStatus = None,
     provider: ByProvider = None,
     missing_scope: MissingScope = None,
+    after: Annotated[str | None, typer.Option(help="Begin after the grant of this id.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List grants, those looked at last first."""
+    """List grants, in the order of their ids."""
     from ingress.commands import run
     from ingress.grant_lists import list_grants
 
     filters = {"status": status, "provider": provider, "missing_scope": missing_scope}
-    run(lambda runtime: list_grants(runtime, filters, limit=limit, as_json=as_json))
+    run(lambda runtime: list_grants(runtime, filters, after=after, limit=limit, as_json=as_json))
 
 
 @grants_app.command("show")

@@ -33,9 +33,13 @@ def flat(grant: Grant) -> dict[str, Any]:
     }
 
 
-async def list_grants(runtime: Runtime, filters: Mapping[str, str | None], *, limit: int, as_json: bool) -> None:
+async def list_grants(
+    runtime: Runtime, filters: Mapping[str, str | None], *, after: str | None, limit: int, as_json: bool
+) -> None:
     """Print grants by their ids, and say if there are more. The filters are `status`, `provider`, `missing_scope`."""
     wanted = select(Grant).where(col(Grant.application_id) == runtime.application.id)
+    if after:
+        wanted = wanted.where(col(Grant.id) > after)
     if status := filters["status"]:
         wanted = wanted.where(col(Grant.status) == status)
     if provider := filters["provider"]:
@@ -59,7 +63,7 @@ async def list_grants(runtime: Runtime, filters: Mapping[str, str | None], *, li
             ((grant.id, grant.email, grant.provider, grant.status, grant.as_of, grant.expired_at) for grant in grants),
         )
     if len(found) > limit:
-        say(f"There are more than these {limit}: say --limit, or choose by --status, --provider or --missing-scope.")
+        say(f"There are more than these {limit}: go on with --after {grants[-1].id}.")
 
 
 async def show_grant(runtime: Runtime, name: str, *, as_json: bool) -> None:

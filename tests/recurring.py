@@ -224,7 +224,7 @@ async def lists_grants_by_the_command(ctx: Context) -> None:
     """A page of all, and of those that expired."""
     for status in (None, "expired"):
         filters = {"status": status, "provider": None, "missing_scope": None}
-        await list_grants(_runtime(ctx), filters, limit=100, as_json=True)
+        await list_grants(_runtime(ctx), filters, after=None, limit=100, as_json=True)
 
 
 async def tells_why(ctx: Context) -> None:

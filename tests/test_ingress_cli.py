@@ -183,7 +183,10 @@ async def test_a_list_goes_by_the_ids_and_says_if_there_are_more(evergrant: Comm
     assert [grant["grant_id"] for grant in all_of_them.data] == sorted(imported)
     assert all_of_them.err == ""
     assert two.data == all_of_them.data[:2]
-    assert "There are more than these 2" in two.err
+    last = two.data[1]["grant_id"]
+    assert f"There are more than these 2: go on with --after {last}." in two.err
+    rest = await evergrant("grants", "list", "--json", "--after", last)
+    assert rest.data == all_of_them.data[2:]
 
 
 @only_sqlite

@@ -127,7 +127,7 @@ async def _lists(runtime: Runtime, ctx: Context) -> Figures:
         return {
             "api_page_ms": await _milliseconds(lambda: page_of_grants(front, GrantQuery())),
             "api_expired_page_ms": await _milliseconds(lambda: page_of_grants(front, expired)),
-            "list_ms": await _milliseconds(lambda: list_grants(runtime, filters, limit=100, as_json=True)),
+            "list_ms": await _milliseconds(lambda: list_grants(runtime, filters, after=None, limit=100, as_json=True)),
             "why_ms": await _milliseconds(lambda: why(runtime, grant.email or "", as_json=True)),
         }
 
