@@ -11,8 +11,9 @@ from ingress.cli_application import applications_app, redirect_uris_app, webhook
 from ingress.cli_campaigns import campaigns_app
 from ingress.cli_connectors import connectors_app, credentials_app
 from ingress.cli_events import events_app
+from ingress.cli_grants import grants_app
 from ingress.cli_incidents import brake_app, incidents_app
-from ingress.cli_links import links_app, users_app
+from ingress.cli_links import links_app
 from ingress.cli_notices import endpoints_app, notices_app
 from ingress.cli_options import (
     AsJson,
@@ -30,7 +31,6 @@ from ingress.cli_options import (
 )
 from ingress.cli_retirement import retire_app
 from ingress.cli_schedules import schedules_app
-from ingress.cli_tags import tags_app
 from ingress.cli_tokens import tokens_app
 from ingress.cli_vault import vault_app
 
@@ -40,10 +40,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-grants_app = typer.Typer(help="Look at grants.", no_args_is_help=True)
 app.add_typer(grants_app, name="grants")
-grants_app.add_typer(users_app)
-grants_app.add_typer(tags_app)
 app.add_typer(links_app, name="links")
 app.add_typer(connectors_app, name="connectors")
 app.add_typer(credentials_app, name="credentials")
@@ -67,7 +64,6 @@ Concurrency = Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Ta
 Migrates = Annotated[
     bool, typer.Option("--migrate", hidden=True, help="Bring the database's tables up to this release first.")
 ]
-Grant = Annotated[str, typer.Argument(help="The grant's id, or its email address.")]
 
 
 def main() -> None:
@@ -206,53 +202,6 @@ def reauth(
             runtime, filters, manner, list_path=list_path, dry_run=dry_run, yes=yes, wait=wait
         )
     )
-
-
-@grants_app.command("list")
-def grants_list(
-    status: ByStatus = None,
-    provider: ByProvider = None,
-    missing_scope: MissingScope = None,
-    after: Annotated[str | None, typer.Option(help="Begin after the grant of this id.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List grants, in the order of their ids."""
-    from ingress.commands import run
-    from ingress.grant_lists import list_grants
-
-    filters = {"status": status, "provider": provider, "missing_scope": missing_scope}
-    run(lambda runtime: list_grants(runtime, filters, after=after, limit=limit, as_json=as_json))
-
-
-@grants_app.command("show")
-def grants_show(grant: Grant, as_json: AsJson = False) -> None:
-    """Show one grant."""
-    from ingress.commands import run
-    from ingress.grant_lists import show_grant
-
-    run(lambda runtime: show_grant(runtime, grant, as_json=as_json))
-
-
-@grants_app.command("why")
-def grants_why(grant: Grant, as_json: AsJson = False) -> None:
-    """Tell why a grant is as it is: its whole story, with Nylas' request ids."""
-    from ingress.commands import run
-    from ingress.story.command import why
-
-    run(lambda runtime: why(runtime, grant, as_json=as_json))
-
-
-@grants_app.command("reauth")
-def grants_reauth(
-    grant: Grant,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Watch it, or print the campaign's id.")] = True,
-) -> None:
-    """Re-authenticate one grant: by its credential, or else by a link for its user."""
-    from ingress.commands import run
-    from ingress.reauthenticating import reauth_one
-
-    run(lambda runtime: reauth_one(runtime, grant, wait=wait))
 
 
 @app.command()
