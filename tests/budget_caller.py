@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from typing import Any
 
+import httpx
 from redis.asyncio import Redis
 
 from nylas_api import NylasClient, NylasError, open_http
@@ -57,7 +58,8 @@ async def call(told: dict[str, Any]) -> dict[str, Any]:
                 await asyncio.sleep(random.expovariate(told["asked_per_second"]))
                 group.create_task(one())
 
-    await http.get(f"{told['nylas']}/healthz")
+    async with httpx.AsyncClient() as other:
+        await other.get(f"{told['nylas']}/healthz")
     asking = asyncio.create_task(somebody())
     spread = [told["calls"] // AT_ONCE + (place < told["calls"] % AT_ONCE) for place in range(AT_ONCE)]
     await asyncio.gather(*map(bulk, spread))

@@ -23,7 +23,7 @@ from lifecycle import GrantStatus
 from models import EventData, Grant, Outcome
 from models.claims import close
 from models.columns import new_id
-from models.inbox import told
+from models.inbox import receive, told
 from models.kinds import GRANT_EDITED
 
 router = APIRouter(tags=["grants"])
@@ -114,7 +114,7 @@ async def edit_grant(front: Reached, caller: Actor, grant_id: GrantId, body: Rea
         changed = [name for name in ("contact", "zone") if getattr(grant, name) != getattr(body, name)]
         grant.contact, grant.zone = body.contact, body.zone
         if changed:
-            session.add(_trace(front, grant, changed, caller))
+            await receive(session, [_trace(front, grant, changed, caller)])
     return GrantShape.of(grant)
 
 
