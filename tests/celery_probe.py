@@ -14,7 +14,6 @@ from typing import Any, cast
 
 from celery import Celery, signals
 from redis import Redis
-from redis.asyncio import Redis as AsyncRedis
 
 from models.kinds import Queue
 from worker.app import KEY_PREFIX, make_app
@@ -38,25 +37,24 @@ def probe_app(url: str, **conf: Any) -> "Celery[Any]":
     """The product's app with one task of ours instead of all of its own."""
     app = make_app(url)
     app.conf.update({"imports": (), "beat_schedule": {}, "worker_soft_shutdown_timeout": 0, **conf})
-    redis, at_once = AsyncRedis.from_url(url, max_connections=1000), Redis.from_url(url)
+    redis = Redis.from_url(url)  # in threads: redis-py's own coroutines may wait for ever once they are cancelled
 
     @app.task(name=HOLD, base=CoroutineTask, shared=False)
     async def hold(story: str, seconds: float) -> None:
         """Say that we began; wait so long, or until told to go on; say how it ended, and that `finally` ran."""
         me = json.dumps([os.getpid(), id(asyncio.get_running_loop())])
-        await redis.sadd(f"{story}:where", me)
+        await asyncio.to_thread(redis.sadd, f"{story}:where", me)
         try:
-            await redis.rpush(f"{story}:began", 1)
+            await asyncio.to_thread(redis.rpush, f"{story}:began", 1)
             until = time.monotonic() + seconds
             while time.monotonic() < until:
-                if await redis.exists(f"{story}:go"):
+                if await asyncio.to_thread(redis.exists, f"{story}:go"):
                     break
                 await asyncio.sleep(0.25)
-            await redis.rpush(f"{story}:done", 1)
+            await asyncio.to_thread(redis.rpush, f"{story}:done", 1)
         finally:
-            # Not by a connection that was cancelled a moment ago: redis-py may wait for ever until that is closed.
             await asyncio.sleep(0.01)
-            at_once.rpush(f"{story}:ended", 1)
+            redis.rpush(f"{story}:ended", 1)
 
     return app
 
