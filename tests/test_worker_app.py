@@ -139,6 +139,7 @@ def test_the_schedule_sends_to_a_queue_that_is_there(app: "Celery[Any]") -> None
     assert (hourly["task"], hourly["args"][0], look["task"]) == (SCHEDULE_FIRED, SYNC_REQUESTED, SCHEDULES_DUE)
     assert maybe_timedelta(hourly["schedule"].remaining_estimate(app.now())).total_seconds() <= 3600
     assert look["schedule"].total_seconds() <= 10
+    assert (look["options"]["expires"], "expires" in hourly["options"]) == (60, False)  # who fired is never thrown away
     assert entries[HOUSEKEEPING_DUE]["task"] == HOUSEKEEPING_DUE
 
 

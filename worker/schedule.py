@@ -14,6 +14,8 @@ from tasks.schedules import SCHEDULES_DUE
 CRONS = {SYNC_REQUESTED: "17 * * * *"}
 LOOKS_EVERY = timedelta(seconds=5)
 HOUSEKEEPING_EVERY = timedelta(minutes=15)
+STALE_AFTER = timedelta(minutes=1)
+"""While no worker runs these messages pile up, 17,000 a day: when one is back it throws the old ones away unread."""
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
@@ -24,8 +26,14 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
     """
     options = {"queue": Queue.INTERACTIVE.value}
     often = {SCHEDULES_DUE: LOOKS_EVERY, HOUSEKEEPING_DUE: HOUSEKEEPING_EVERY}
-    added = {name: {"task": name, "schedule": every, "options": options} for name, every in often.items()}
-    return added | {
+    return {
+        name: {
+            "task": name,
+            "schedule": every,
+            "options": options | {"expires": max(every, STALE_AFTER).total_seconds()},
+        }
+        for name, every in often.items()
+    } | {
         kind: {"task": SCHEDULE_FIRED, "schedule": crontab.from_string(cron), "args": [kind, cron], "options": options}
         for kind, cron in CRONS.items()
     }
