@@ -37,21 +37,21 @@ def probe_app(url: str, **conf: Any) -> "Celery[Any]":
     """The product's app with one task of ours instead of all of its own."""
     app = make_app(url)
     app.conf.update({"imports": (), "beat_schedule": {}, "worker_soft_shutdown_timeout": 0, **conf})
-    redis = Redis.from_url(url)  # in threads: redis-py's own coroutines may wait for ever once they are cancelled
+    redis = Redis.from_url(url)  # not its coroutines: they may wait for ever once they are cancelled
 
     @app.task(name=HOLD, base=CoroutineTask, shared=False)
     async def hold(story: str, seconds: float) -> None:
         """Say that we began; wait so long, or until told to go on; say how it ended, and that `finally` ran."""
         me = json.dumps([os.getpid(), id(asyncio.get_running_loop())])
-        await asyncio.to_thread(redis.sadd, f"{story}:where", me)
+        redis.sadd(f"{story}:where", me)
         try:
-            await asyncio.to_thread(redis.rpush, f"{story}:began", 1)
+            redis.rpush(f"{story}:began", 1)
             until = time.monotonic() + seconds
             while time.monotonic() < until:
-                if await asyncio.to_thread(redis.exists, f"{story}:go"):
+                if redis.exists(f"{story}:go"):
                     break
                 await asyncio.sleep(0.25)
-            await asyncio.to_thread(redis.rpush, f"{story}:done", 1)
+            redis.rpush(f"{story}:done", 1)
         finally:
             await asyncio.sleep(0.01)
             redis.rpush(f"{story}:ended", 1)

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from celery import Celery, Task
 from celery.utils.log import get_logger
+from celery.worker import state
 from celery.worker.strategy import default
 
 log = structlog.get_logger()
@@ -25,6 +26,8 @@ def guarded(task: "Task[Any, Any]", app: "Celery[Any]", consumer: Any, **options
         except consumer.connection_errors:
             raise
         except Exception as error:
+            if state.should_terminate not in (None, False):
+                return None  # the pool takes nothing any more: unacknowledged, the message is given back
             log.error("message.malformed", task=task.name, error=type(error).__name__)
             return ack(get_logger(__name__), consumer.connection_errors)
 
