@@ -81,10 +81,10 @@ async def record(
             steps.append(_progress(ctx, grant, look, cause, was, changes.get(grant_id)))
     if any(step.tiding and step.tiding.step is Step.PLAN for step in steps):
         await write_changes(session, list(known.values()))  # those that failed are counted
-    with session.no_autoflush:  # each row is written once, with the number of its last notice
+    with session.no_autoflush:  # what became of the work itself is written by who holds it, at the end
         await _store(session, changes.values())
         await tell(ctx, session, await explained(ctx, session, steps, now=now), now=now)
-        await write_changes(session, list(known.values()))
+        await write_changes(session, list(known.values()))  # those of which nothing is told
         await release_confirmed(session, [step.grant for step in steps if step.tiding is None])
     return Recorded(changes, braked)
 
