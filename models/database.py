@@ -11,7 +11,8 @@ from typing import Any
 import stamina
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from models.turnstile import Turnstile
@@ -22,6 +23,8 @@ DRIVERS = {
     "postgresql": "postgresql+asyncpg",
 }
 GOODBYE = 3.0
+AWAY = (DBAPIError, NoConnection, OSError)
+"""What is raised while the database is away, or refuses. All else that SQLAlchemy raises is a mistake of ours."""
 STATEMENTS_KEPT = 24
 """Prepared statements that each connection to SQLite keeps. Those with many rows differ by their number, and each holds
 some 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""

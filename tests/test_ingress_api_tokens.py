@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import InvalidRequestError, OperationalError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col
 
 from ingress.api.app import MOST_BYTES, PATH
 from ingress.api.bearer import BELIEVED_FOR
 from models import ApiToken
-from models.database import Database
+from models.database import AWAY, Database
 from tests.api import Api, bearer, opened
 from tests.front import installed, only_sqlite, without_database
 
@@ -162,3 +164,8 @@ async def test_a_database_that_is_away_is_503_and_says_to_come_again(api: Api) -
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["retry-after"] == "5"
     assert "api_token" not in answer.text
+
+
+def test_a_mistake_of_ours_with_the_database_is_not_told_as_its_absence() -> None:
+    assert issubclass(OperationalError, AWAY) and issubclass(ConnectionRefusedError, AWAY)
+    assert not issubclass(StaleDataError, AWAY) and not issubclass(InvalidRequestError, AWAY)

@@ -12,7 +12,6 @@ import structlog
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import select, update
-from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,6 +21,7 @@ from ingress.api.scopes import TokenScope, allows
 from ingress.front import Front
 from models import ApiToken
 from models.auth_session import digest
+from models.database import AWAY
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ class Bearer:
                 says = {"WWW-Authenticate": f'{REALM}, error="invalid_token"'}
                 return await answer(401, "invalid_token", detail, headers=says)(scope, receive, send)
             await self._note(front, token)
-        except (SQLAlchemyError, OSError) as error:
+        except AWAY as error:
             return await unavailable(error)(scope, receive, send)
         scope.setdefault("state", {})["caller"] = Caller(token.name, token.scopes)
         return await self._app(scope, receive, send)

@@ -9,7 +9,6 @@ import structlog
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy import or_, select
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -22,6 +21,7 @@ from ingress.api.scopes import TokenScope
 from ingress.campaign_progress import OVER, Pace, standing
 from ingress.front import Front
 from models import ApiToken, Campaign, CampaignStatus
+from models.database import AWAY
 
 log = structlog.get_logger()
 
@@ -68,7 +68,7 @@ async def follow_campaign(
                 row = await session.get_one(Campaign, campaign.id)
                 now = await standing(session, row)
                 may_see = await _is_good(session, front, caller)
-        except (SQLAlchemyError, OSError) as error:  # a look that fails is only one that comes later
+        except AWAY as error:  # a look that fails is only one that comes later
             log.warning("campaign.not_looked_at", error=type(error).__name__)
         else:
             if not may_see:

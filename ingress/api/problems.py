@@ -8,9 +8,10 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+
+from models.database import AWAY
 
 log = structlog.get_logger()
 
@@ -101,7 +102,7 @@ def explain(api: FastAPI) -> None:
     api.add_exception_handler(Problem, problem)
     api.add_exception_handler(HTTPException, http_error)
     api.add_exception_handler(RequestValidationError, invalid)
-    for kind in (SQLAlchemyError, OSError):  # TimeoutError is an OSError
+    for kind in AWAY:  # TimeoutError is an OSError
         api.add_exception_handler(kind, away)
 
 
