@@ -8,9 +8,11 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel, col
+from sqlmodel import Field, col
 
+from models.bulk import write_changes
 from models.columns import id_field, words
+from models.row import RowData, table_of
 
 RING_AGAIN = timedelta(seconds=5)
 MOST_CRASHES = 5
@@ -28,7 +30,7 @@ class Outcome(StrEnum):
     SET_ASIDE = "set_aside"
 
 
-class Claimable(SQLModel):
+class Claimable(RowData):
     """What a row of work carries beside its matter.
 
     `due_at` says when it may be worked on; `rung_at` when somebody was last told of it. A claim writes a token and
@@ -139,22 +141,20 @@ async def claim(
     The attempt is counted here, before the work: a row that kills its worker is counted as well. One whose
     claimants crashed `MOST_CRASHES` times, or that was tried `MOST_ATTEMPTS` times, is set aside for a human.
     """
-    token = token or uuid4()
-    died = sa.case((col(model.lease_until).is_not(None), 1), else_=0)
-    free = _locked(model, col(model.id).in_(ids), open_at(model, now))
+    token, kept = token or uuid4(), model.mapped()
+    died = sa.case((col(kept.lease_until).is_not(None), 1), else_=0)
+    free = _locked(kept, col(kept.id).in_(ids), open_at(kept, now))
     taken = (
-        sa.update(model)
-        .where(col(model.id).in_(free))
+        sa.update(table_of(kept) if kept is not model else kept)
+        .where(col(kept.id).in_(free))
         .values(
             claim_token=token,
             lease_until=now + lease,
-            attempts=col(model.attempts) + 1,
-            crashes=col(model.crashes) + died,
+            attempts=col(kept.attempts) + 1,
+            crashes=col(kept.crashes) + died,
         )
-        .returning(model)
-        .execution_options(synchronize_session=False)
     )
-    rows = list((await session.scalars(taken)).all())
+    rows = await _rows(session, model, taken.returning(*_read_as(model)))
     spent = [row for row in rows if row.crashes >= MOST_CRASHES or row.attempts > MOST_ATTEMPTS]
     for row in spent:
         crashed = row.crashes >= MOST_CRASHES
@@ -163,6 +163,7 @@ async def claim(
             f"the work on it crashed {row.crashes} times" if crashed else f"tried {MOST_ATTEMPTS} times"
         ) + last
         close(row, Outcome.SET_ASIDE, now=now)
+    await write_changes(session, spent)
     return token, [row for row in rows if row.settled_at is None]
 
 
@@ -170,8 +171,9 @@ async def renew(
     session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID], *, now: datetime, lease: timedelta
 ) -> int:
     """Hold on to those of the rows that are still ours for another lease; return how many they were."""
-    ours = _locked(model, *_ours(model, token, ids))
-    longer = sa.update(model).where(col(model.id).in_(ours)).values(lease_until=now + lease).returning(col(model.id))
+    kept = model.mapped()
+    ours = _locked(kept, *_ours(kept, token, ids))
+    longer = sa.update(kept).where(col(kept.id).in_(ours)).values(lease_until=now + lease).returning(col(kept.id))
     return len((await session.execute(longer.execution_options(synchronize_session=False))).all())
 
 
@@ -186,7 +188,8 @@ def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[U
 
 async def still_held(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> set[UUID]:
     """Lock, as `still_ours` does, those of the rows that we still hold, and return no more than their ids."""
-    return set(await session.scalars(_locked(model, *_ours(model, token, ids))))
+    kept = model.mapped()
+    return set(await session.scalars(_locked(kept, *_ours(kept, token, ids))))
 
 
 async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> list[Row]:
@@ -194,14 +197,21 @@ async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: 
 
     This is the fence: a worker that was paused past its lease finds nothing here, and so writes nothing.
     """
-    held = (
-        sa.select(model)
-        .where(*_ours(model, token, ids))
-        .order_by(col(model.id))
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return list((await session.scalars(held)).all())
+    kept = model.mapped()
+    held = sa.select(*_read_as(model)).where(*_ours(kept, token, ids)).order_by(col(kept.id)).with_for_update()
+    return await _rows(session, model, held)
+
+
+def _read_as(model: type[Row]) -> Sequence[Any]:
+    """What is selected: a row object of the ORM, or the columns of a row that is data."""
+    return (model,) if model.mapped() is model else tuple(table_of(model.mapped()).c)
+
+
+async def _rows(session: AsyncSession, model: type[Row], statement: Any) -> list[Row]:
+    if model.mapped() is not model:
+        return [model.read(row) for row in (await session.execute(statement)).mappings()]
+    options = {"populate_existing": True, "synchronize_session": False}
+    return list((await session.scalars(statement.execution_options(**options))).all())
 
 
 def close(

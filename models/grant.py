@@ -5,15 +5,16 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from lifecycle import Change, GrantStatus, Spell, Standing
 from models.columns import words
+from models.row import RowData
 
 _version = sa.Column("version", sa.Integer, nullable=False)
 
 
-class GrantData(SQLModel):
+class GrantData(RowData):
     """A grant as data: one that is to be written, or was read to be changed (`models.bulk`)."""
 
     id: str = Field(primary_key=True, max_length=128)

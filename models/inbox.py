@@ -10,8 +10,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
 
-from models.bulk import table_of
 from models.event import LONGEST_KEY, Event, EventData
+from models.row import table_of
 
 
 def insert_or_ignore(session: AsyncSession, model: type[SQLModel], *, returning: str | None = None) -> Any:
@@ -30,9 +30,7 @@ async def receive(session: AsyncSession, events: Sequence[EventData]) -> set[UUI
     if not events:
         return set()
     stored = insert_or_ignore(session, Event, returning="id")
-    result = await session.execute(
-        stored, [event.model_dump() for event in sorted(events, key=lambda event: event.key)]
-    )
+    result = await session.execute(stored, [event.columns() for event in sorted(events, key=lambda event: event.key)])
     return set(result.scalars().all())
 
 

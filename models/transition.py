@@ -4,13 +4,14 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from lifecycle import Change, GrantStatus
 from models.columns import id_field, words
+from models.row import RowData
 
 
-class TransitionData(SQLModel):
+class TransitionData(RowData):
     """A transition that is to be written, as data."""
 
     id: UUID = id_field()

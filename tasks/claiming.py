@@ -54,7 +54,10 @@ class Claim(Generic[Row]):
         wanted = self.rows if rows is None else rows
         quick = len(wanted) <= QUICK
         async with self.ctx.turns.turn(quick=quick), self.ctx.database.writing() as session:
-            yield session, await still_ours(session, self.model, self.token, [row.id for row in wanted])
+            ours = await still_ours(session, self.model, self.token, [row.id for row in wanted])
+            yield session, ours
+            if self.model.mapped() is not self.model:
+                await write_changes(session, ours)  # row objects write themselves
 
     @asynccontextmanager
     async def settling_together(self, rows: Sequence[Row]) -> AsyncIterator[tuple[AsyncSession, list[Row]]]:

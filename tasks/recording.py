@@ -13,8 +13,9 @@ from lifecycle.course import Course, move_on
 from lifecycle.identity import mismatch
 from lifecycle.tidings import Step
 from models import Grant, GrantData, Transition, TransitionData
-from models.bulk import read_grants, table_of, write_changes
+from models.bulk import read_grants, write_changes
 from models.inbox import insert_or_ignore
+from models.row import table_of
 from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
 from tasks.context import Context
@@ -143,7 +144,7 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
             version=1,
         )
         _take_facts(grant, look.record)
-        rows.append(grant.model_dump())
+        rows.append(grant.columns())
     stored = await session.execute(insert_or_ignore(session, Grant, returning="id"), rows)
     return set(stored.scalars().all())
 
@@ -189,7 +190,7 @@ def _remembered(grant_id: str, change: Change, look: Look | None, cause: Cause, 
 async def _store(session: AsyncSession, changes: Collection[TransitionData]) -> None:
     """Write history down, before the notices that rest on it."""
     if changes:
-        await session.execute(insert(table_of(Transition)), [change.model_dump() for change in changes])
+        await session.execute(insert(table_of(Transition)), [change.columns() for change in changes])
 
 
 def in_words(transition: TransitionData | None, look: Look) -> str:

@@ -32,6 +32,7 @@ from models.bulk import write_changes
 from models.inbox import event_key, insert_or_ignore, receive, told
 from models.kinds import GRANT_RECHECK
 from tasks.context import Context
+from tasks.notices.untold import settle_unwanted, untold
 
 # What a recovery, or a deletion, makes pointless.
 MOOT = (NoticeKind.EXPIRED, NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
@@ -71,9 +72,10 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
                 notices.append(_notice(ctx, item, NoticeKind.DELETED, now=now))
             case Step.KEEP_QUIET:
                 before_us = "it had expired before Evergrant knew it"
-                notices.append(_untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
+                notices.append(untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
             case _:
                 pass
+    await settle_unwanted(ctx, session, notices, {item.grant.id: item.grant for item in news}, now=now)
     await write_changes(session, [item.grant for item in news])  # with the numbers of their notices
     await store(session, notices)
     await receive(session, looks)
@@ -99,7 +101,7 @@ async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
     """Write notices down; of a kind a grant has one open notice at most, so another one is kept as untold."""
     if not notices:
         return
-    rows = [notice.model_dump() for notice in sorted(notices, key=lambda notice: notice.id)]
+    rows = [notice.columns() for notice in sorted(notices, key=lambda notice: notice.id)]
     stored = await session.execute(insert_or_ignore(session, Notice, returning="id"), rows)
     new = set(stored.scalars().all())
     doubled = [notice for notice in notices if notice.id not in new]
@@ -108,9 +110,9 @@ async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
         if notice.kind is NoticeKind.GAP:
             await _widen(session, notice)
             reason += ", and covers this gap as well"
-        _untold(notice, reason, now=notice.created_at)
+        untold(notice, reason, now=notice.created_at)
     if doubled:
-        await session.execute(insert_or_ignore(session, Notice), [notice.model_dump() for notice in doubled])
+        await session.execute(insert_or_ignore(session, Notice), [notice.columns() for notice in doubled])
 
 
 async def _widen(session: AsyncSession, gap: NoticeData) -> None:
@@ -203,7 +205,7 @@ def _recovered(ctx: Context, item: News, withdrawn: Sequence[NoticeKind], *, now
     if item.spell:
         notice.data = notice.data | {"expired_at": item.spell.expired_at.isoformat()}
     if NoticeKind.EXPIRED in withdrawn:
-        _untold(notice, "nobody had been told that it had expired", now=now)
+        untold(notice, "nobody had been told that it had expired", now=now)
     notices = [notice]
     if lost := item.tiding.gap:
         missed = _notice(ctx, item, NoticeKind.GAP, now=now)
@@ -271,12 +273,6 @@ def facts(grant: GrantData) -> dict[str, Any]:
         told["expired_at"] = grant.expired_at.isoformat()
         told["backfill_until"] = backfill_until(grant.expired_at).isoformat()
     return told
-
-
-def _untold(notice: NoticeData, reason: str, *, now: datetime) -> NoticeData:
-    """Settle a notice that is not sent, with the reason."""
-    notice.settled_at, notice.outcome, notice.reason, notice.held_by = now, Outcome.SKIPPED, reason, None
-    return notice
 
 
 def _zone_of(ctx: Context, grant: GrantData) -> ZoneInfo:

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import CampaignItem, Notice, NoticeData, NoticeKind, Outcome
+from models import CampaignItemData, Notice, NoticeData, NoticeKind, Outcome
 from models.bulk import read_grants, write_changes
 from models.claims import close, postpone
 from tasks.context import Context
@@ -18,7 +18,7 @@ WAITED_FOR = timedelta(days=14)
 ASKED = "its user was asked to sign in"
 
 
-async def ask_users(ctx: Context, session: AsyncSession, items: Sequence[CampaignItem], *, now: datetime) -> None:
+async def ask_users(ctx: Context, session: AsyncSession, items: Sequence[CampaignItemData], *, now: datetime) -> None:
     """Let the product ask the users of these grants to sign in, and end what was waited for in vain.
 
     A reminder that is planned anyway comes now. Who signs in ends the item (`tasks.arrivals`). The items must be

@@ -130,7 +130,7 @@ async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> se
     if not items:
         return set()
     stored = insert_or_ignore(session, CampaignItem, returning="line")
-    return set((await session.execute(stored, [item.model_dump() for item in items])).scalars())
+    return set((await session.execute(stored, [item.columns() for item in items])).scalars())
 
 
 def _fits(provider: str, line: Line) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import CampaignItem, CampaignStatus, Outcome, Way
+from models import CampaignItem, CampaignItemData, CampaignStatus, Outcome, Way
 from models.bulk import write_changes
 from models.claims import close, postpone
 from models.inbox import receive, told
@@ -29,13 +29,13 @@ Result = Look | Skipped | NylasError | Way
 REFUSALS = ("invalid_grant", "access_denied", "consent_required", "interaction_required", "login_required")
 
 
-async def settle(claim: Claim[CampaignItem], results: Mapping[UUID, Result], following: Following) -> set[UUID]:
+async def settle(claim: Claim[CampaignItemData], results: Mapping[UUID, Result], following: Following) -> set[UUID]:
     """Write the results; return the events that ask for a look at grants whose provider refused them."""
     ctx, now = claim.ctx, claim.ctx.now()
     rows = [item for item in claim.rows if item.id in results]
     refused: dict[str, tuple[datetime, Cause]] = {}
     looks: dict[str, tuple[Look, Cause]] = {}
-    asked, made = list[CampaignItem](), list[tuple[CampaignItem, str]]()
+    asked, made = list[CampaignItemData](), list[tuple[CampaignItemData, str]]()
     async with claim.settling_together(rows) as (session, items):
         for item in items:
             match results[item.id]:
@@ -69,7 +69,7 @@ async def settle(claim: Claim[CampaignItem], results: Mapping[UUID, Result], fol
         return await _doubt(ctx, session, refused, now=now)
 
 
-def _let_go(item: CampaignItem, following: Following, now: datetime) -> None:
+def _let_go(item: CampaignItemData, following: Following, now: datetime) -> None:
     """It was not asked for: its campaign waits, or was given up."""
     if following.status(item.campaign_id) is CampaignStatus.CANCELLED:
         close(item, Outcome.CANCELLED, now=now, reason="the campaign was cancelled")
@@ -78,7 +78,7 @@ def _let_go(item: CampaignItem, following: Following, now: datetime) -> None:
     postpone(item, until=now, reason="its campaign waits")
 
 
-async def _name_the_made(session: AsyncSession, made: Sequence[tuple[CampaignItem, str]]) -> None:
+async def _name_the_made(session: AsyncSession, made: Sequence[tuple[CampaignItemData, str]]) -> None:
     """Name the grants that items without one have made, or found to be there already."""
     for item, grant_id in made:
         twin = select(col(CampaignItem.id)).where(

@@ -188,7 +188,7 @@ async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> se
     if not items:
         return set()
     stored = insert_or_ignore(session, CampaignItem, returning="grant_id")
-    return set((await session.execute(stored, [item.model_dump() for item in items])).scalars())
+    return set((await session.execute(stored, [item.columns() for item in items])).scalars())
 
 
 async def skip_the_taken(

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import CampaignItem, GrantData, KnownConnector, VaultSecret, Way
+from models import CampaignItemData, GrantData, KnownConnector, VaultSecret, Way
 from models.sealing import Unsealable
 from nylas_api import BulkGrant, NylasError, ProviderSettings
 from tasks.campaigns.choice import Skipped, way_of
@@ -20,7 +20,7 @@ Kept = Mapping[tuple[str, str], VaultSecret]
 
 
 async def kept_secrets(
-    session: AsyncSession, ctx: Context, items: Sequence[CampaignItem], grants: Mapping[str, GrantData]
+    session: AsyncSession, ctx: Context, items: Sequence[CampaignItemData], grants: Mapping[str, GrantData]
 ) -> Kept:
     """Read what the vault has for those of the items that bring nothing along themselves."""
     mailboxes = {
@@ -37,13 +37,13 @@ async def kept_secrets(
     return {(kept.provider, kept.email): kept for kept in await session.scalars(mine)}
 
 
-def _mailbox(item: CampaignItem, grant: GrantData | None) -> tuple[str, str]:
+def _mailbox(item: CampaignItemData, grant: GrantData | None) -> tuple[str, str]:
     provider = item.provider or (grant.provider if grant else "")
     return provider, (item.email or (grant.email if grant else None) or "").lower()
 
 
 async def renew_item(
-    ctx: Context, item: CampaignItem, grant: GrantData | None, connectors: Mapping[str, KnownConnector], kept: Kept
+    ctx: Context, item: CampaignItemData, grant: GrantData | None, connectors: Mapping[str, KnownConnector], kept: Kept
 ) -> Look | Skipped | NylasError:
     """Authenticate the mailbox of an item anew: by Nylas' rule of one grant per email that renews its grant.
 
@@ -74,7 +74,7 @@ async def renew(
 
 
 async def _by_its_own(
-    ctx: Context, item: CampaignItem, provider: str, kept: VaultSecret | None
+    ctx: Context, item: CampaignItemData, provider: str, kept: VaultSecret | None
 ) -> Look | Skipped | NylasError:
     row = item if item.secret else kept
     if row is None:

@@ -9,7 +9,7 @@ from celery import shared_task
 from sqlalchemy import select
 from sqlmodel import col
 
-from models import Campaign, CampaignItem, GrantData, KnownConnector, Way
+from models import Campaign, CampaignItemData, GrantData, KnownConnector, Way
 from models.bulk import read_grants
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
 from nylas_api import Withheld, wanted
@@ -36,7 +36,7 @@ async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
     if ctx.bulk.locked():
         return
     async with ctx.bulk:
-        async with claimed(ctx, CampaignItem, item_ids) as claim:
+        async with claimed(ctx, CampaignItemData, item_ids) as claim:
             if not claim.rows:
                 return
             await _work(claim, await _read(claim))
@@ -61,12 +61,12 @@ class Chunk:
 class Came:
     """The result of an item has come; `settled` is done when it is committed."""
 
-    item: CampaignItem
+    item: CampaignItemData
     result: Result
     settled: "asyncio.Future[None]"
 
 
-async def _read(claim: Claim[CampaignItem]) -> Chunk:
+async def _read(claim: Claim[CampaignItemData]) -> Chunk:
     ctx = claim.ctx
     async with ctx.database.reading() as session:
         ours = select(Campaign).where(col(Campaign.id).in_({item.campaign_id for item in claim.rows}))
@@ -79,11 +79,11 @@ async def _read(claim: Claim[CampaignItem]) -> Chunk:
         )
 
 
-async def _work(claim: Claim[CampaignItem], chunk: Chunk) -> None:
+async def _work(claim: Claim[CampaignItemData], chunk: Chunk) -> None:
     ctx, following = claim.ctx, Following(claim.ctx, chunk.campaigns)
     results: asyncio.Queue[Came] = asyncio.Queue()
 
-    async def ask(item: CampaignItem) -> None:
+    async def ask(item: CampaignItemData) -> None:
         wanted.set(lambda: following.runs(item.campaign_id))
         async with ctx.flow.place():
             if item.way is Way.HOSTED:
@@ -109,7 +109,9 @@ async def _work(claim: Claim[CampaignItem], chunk: Chunk) -> None:
         follower.cancel()
 
 
-async def _settle_as_they_come(claim: Claim[CampaignItem], results: asyncio.Queue[Came], following: Following) -> None:
+async def _settle_as_they_come(
+    claim: Claim[CampaignItemData], results: asyncio.Queue[Came], following: Following
+) -> None:
     """Commit what has come in a moment, again and again: little is asked twice if we die.
 
     It takes about as long for fifty results as for one.

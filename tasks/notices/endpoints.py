@@ -8,9 +8,8 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Delivery, Endpoint, GrantData, Notice, NoticeKind, Outcome
+from models import Delivery, Endpoint, GrantData, NoticeData, NoticeKind, Outcome
 from tasks.context import Context
-from tasks.notices.links import link_id
 
 MAIL = "mailto:"
 CONTACTS = MAIL
@@ -31,16 +30,11 @@ async def active(session: AsyncSession, application_id: UUID) -> Sequence[Endpoi
     return (await session.scalars(wanted.order_by(col(Endpoint.created_at), col(Endpoint.id)))).all()
 
 
-def wants(endpoint: Endpoint, notice: Notice, grant: GrantData | None) -> bool:
+def wants(endpoint: Endpoint, notice: NoticeData, grant: GrantData | None) -> bool:
     """Tell whether an endpoint is told of this notice."""
     if endpoint.url == CONTACTS and (grant is None or contact_of(grant) is None):
         return False
     return not endpoint.kinds or notice.kind.value in endpoint.kinds
-
-
-def can_take(endpoint: Endpoint, notice: Notice) -> bool:
-    """Tell whether a notice is of use to an endpoint: nobody is written to without a link to follow."""
-    return endpoint.url != CONTACTS or link_id(notice) is not None
 
 
 def contact_of(grant: GrantData) -> str | None:

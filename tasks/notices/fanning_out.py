@@ -21,9 +21,10 @@ from models.kinds import NOTICE_DUE
 from tasks.brakes import put_on, room
 from tasks.claiming import Claim, claimed
 from tasks.context import Context
-from tasks.notices.endpoints import active, can_take, wants
-from tasks.notices.links import put_link
+from tasks.notices.endpoints import active, wants
+from tasks.notices.links import can_take, put_link
 from tasks.notices.ringing import ring_deliveries
+from tasks.notices.untold import nobody_wants
 from tasks.telling import MOOT, escalation, quiet_until, reminder, store
 
 A_MOMENT = timedelta(seconds=1)
@@ -58,7 +59,7 @@ async def _fan_out(claim: Claim[Notice]) -> None:
         await write_changes(session, list(grants.values()))
         await write_changes(session, notices)
         if release.deliveries:
-            rows = [delivery.model_dump() for delivery in release.deliveries]
+            rows = [delivery.columns() for delivery in release.deliveries]
             await session.execute(insert_or_ignore(session, Delivery), rows)
         await store(session, release.planned)
         if release.braked:
@@ -145,8 +146,7 @@ class Release:
 
     def _send(self, notice: Notice, endpoints: Sequence[Endpoint]) -> None:
         if not endpoints:
-            nobody = f"no endpoint wants {notice.kind.value}" if self.endpoints else "no endpoint is set up"
-            close(notice, Outcome.SKIPPED, now=self.now, reason=nobody)
+            close(notice, Outcome.SKIPPED, now=self.now, reason=nobody_wants(notice, self.endpoints))
             return
         close(notice, Outcome.DONE, now=self.now)
         for endpoint in endpoints:

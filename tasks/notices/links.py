@@ -6,9 +6,10 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lifecycle.backfill import backfill_until
-from models import GrantData, Notice
+from models import Endpoint, GrantData, Notice
 from tasks.context import Context
 from tasks.links import NotRenewable, mint
+from tasks.notices.endpoints import CONTACTS
 from tasks.telling import facts
 
 
@@ -37,3 +38,8 @@ def link_id(notice: Notice) -> UUID | None:
 def ran_out(notice: Notice, *, now: datetime) -> bool:
     """Tell whether the link in a notice is good for nothing any more."""
     return link_id(notice) is not None and datetime.fromisoformat(notice.data["expires_at"]) <= now
+
+
+def can_take(endpoint: Endpoint, notice: Notice) -> bool:
+    """Tell whether a notice is of use to an endpoint: nobody is written to without a link to follow."""
+    return endpoint.url != CONTACTS or link_id(notice) is not None
