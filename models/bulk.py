@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.exc import StaleDataError
 
+from models.among import among
 from models.grant import Grant, GrantData
 from models.row import RowData, table_of
 
@@ -22,7 +23,7 @@ async def read_grants(session: AsyncSession, ids: Iterable[str], *, to_change: b
     """
     if not (wanted := list(ids)):
         return {}
-    those = sa.select(GRANTS).where(GRANTS.c.id.in_(wanted)).order_by(GRANTS.c.id)
+    those = sa.select(GRANTS).where(among(GRANTS.c.id, wanted)).order_by(GRANTS.c.id)
     rows = await session.execute(those.with_for_update() if to_change else those)
     return {row["id"]: GrantData.read(row) for row in rows.mappings()}
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
+from models.among import among
 from models.bulk import write_changes
 from models.columns import id_field, words
 from models.row import RowData, table_of
@@ -100,7 +101,7 @@ async def take_unrung(
     ids = (await session.scalars(forgotten)).all()
     if not ids:
         return []
-    told = sa.update(model).where(col(model.id).in_(ids)).values(rung_at=now)
+    told = sa.update(model).where(among(col(model.id), ids)).values(rung_at=now)
     told_of = told.returning(col(model.id), col(model.lease_until), *also)
     rows = {row.id: row for row in await session.execute(told_of.execution_options(synchronize_session=False))}
     return [rows[id] for id in ids]
@@ -108,7 +109,7 @@ async def take_unrung(
 
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:
     """Say that none of the rows is due and free any more; nothing is locked for that."""
-    any_row = sa.select(col(model.id)).where(col(model.id).in_(ids), open_at(model, now)).limit(1)
+    any_row = sa.select(col(model.id)).where(among(col(model.id), ids), open_at(model, now)).limit(1)
     return (await session.execute(any_row)).first() is None
 
 
@@ -143,7 +144,7 @@ async def claim(
     """
     token, kept = token or uuid4(), model.mapped()
     died = sa.case((col(kept.lease_until).is_not(None), 1), else_=0)
-    free = _locked(kept, col(kept.id).in_(ids), open_at(kept, now))
+    free = _locked(kept, among(col(kept.id), ids), open_at(kept, now))
     taken = (
         sa.update(table_of(kept) if kept is not model else kept)
         .where(col(kept.id).in_(free))
@@ -178,7 +179,7 @@ async def renew(
 
 
 def _ours(model: type[Row], token: UUID, ids: Iterable[UUID]) -> tuple[sa.ColumnElement[bool], ...]:
-    return col(model.id).in_(list(ids)), col(model.claim_token) == token, col(model.settled_at).is_(None)
+    return among(col(model.id), ids), col(model.claim_token) == token, col(model.settled_at).is_(None)
 
 
 def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[UUID]:

@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import Grant, GrantData, HeldBy, Incident, Notice, Outcome
+from models.among import among
 from models.inbox import receive
 from tasks.context import Context
 from tasks.incidents import covering, holds, open_ones_of_grants
@@ -26,7 +27,7 @@ async def hold_covered(ctx: Context, session: AsyncSession, grant_ids: Collectio
     if not incidents:
         return {}
     covered: dict[str, Incident] = {}
-    for grant in await session.scalars(select(Grant).where(col(Grant.id).in_(grant_ids))):
+    for grant in await session.scalars(select(Grant).where(among(col(Grant.id), grant_ids))):
         if incident := covering(incidents, grant):
             covered[grant.id] = incident
     for incident in incidents:
@@ -92,4 +93,4 @@ async def _next(session: AsyncSession, incident: Incident) -> Sequence[Grant]:
 
 
 def _of(grant_ids: Collection[str]) -> ColumnElement[bool]:
-    return col(Notice.grant_id).in_(grant_ids) & col(Notice.kind).in_(MOOT) & col(Notice.settled_at).is_(None)
+    return among(col(Notice.grant_id), grant_ids) & col(Notice.kind).in_(MOOT) & col(Notice.settled_at).is_(None)

@@ -12,6 +12,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import Application, Event, Grant, Outcome
+from models.among import among
 from models.claims import close, postpone
 from models.kinds import SYNC_REQUESTED
 from nylas_api import Answer, KeyRejected, NylasError
@@ -161,7 +162,7 @@ class Walk:
         """Only what a first import finds new is old news: a grant that a webhook told of is known by then."""
         if not self.importing:
             return dict.fromkeys(looks, self.cause)
-        known = set(await session.scalars(select(col(Grant.id)).where(col(Grant.id).in_(looks))))
+        known = set(await session.scalars(select(col(Grant.id)).where(among(col(Grant.id), looks))))
         quiet = Cause(self.cause.kind, self.cause.event_id, importing=True)
         return {grant_id: self.cause if grant_id in known else quiet for grant_id in looks}
 

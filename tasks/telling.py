@@ -28,6 +28,7 @@ from models import (
     Outcome,
     TransitionData,
 )
+from models.among import among
 from models.bulk import write_changes
 from models.inbox import event_key, insert_or_ignore, receive, told
 from models.kinds import GRANT_RECHECK
@@ -99,20 +100,20 @@ def second_look(
 
 async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
     """Write notices down; of a kind a grant has one open notice at most, so another one is kept as untold."""
-    if not notices:
-        return
-    rows = [notice.columns() for notice in sorted(notices, key=lambda notice: notice.id)]
-    stored = await session.execute(insert_or_ignore(session, Notice, returning="id"), rows)
-    new = set(stored.scalars().all())
-    doubled = [notice for notice in notices if notice.id not in new]
-    for notice in doubled:
-        reason = "one of this kind is on its way already"
-        if notice.kind is NoticeKind.GAP:
-            await _widen(session, notice)
-            reason += ", and covers this gap as well"
-        untold(notice, reason, now=notice.created_at)
-    if doubled:
-        await session.execute(insert_or_ignore(session, Notice), [notice.columns() for notice in doubled])
+    never = [notice for notice in notices if notice.settled_at]
+    if wanted := sorted((notice for notice in notices if not notice.settled_at), key=lambda notice: notice.id):
+        rows = [notice.columns() for notice in wanted]
+        stored = await session.execute(insert_or_ignore(session, Notice, returning="id"), rows)
+        new = set(stored.scalars().all())
+        for notice in wanted:
+            if notice.id not in new:
+                reason = "one of this kind is on its way already"
+                if notice.kind is NoticeKind.GAP:
+                    await _widen(session, notice)
+                    reason += ", and covers this gap as well"
+                never.append(untold(notice, reason, now=notice.created_at))
+    if never:
+        await session.execute(insert_or_ignore(session, Notice), [notice.columns() for notice in never])
 
 
 async def _widen(session: AsyncSession, gap: NoticeData) -> None:
@@ -228,7 +229,7 @@ async def _withdraw(session: AsyncSession, news: Sequence[News], *, now: datetim
             continue
         moot = (
             update(Notice)
-            .where(col(Notice.grant_id).in_(ids), col(Notice.kind).in_(MOOT), col(Notice.settled_at).is_(None))
+            .where(among(col(Notice.grant_id), ids), col(Notice.kind).in_(MOOT), col(Notice.settled_at).is_(None))
             .values(settled_at=now, outcome=Outcome.SKIPPED, reason=reason, claim_token=None, lease_until=None)
             .returning(col(Notice.grant_id), col(Notice.kind))
         )

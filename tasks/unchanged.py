@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import Grant
+from models.among import among
 from tasks.looking import Look
 
 KNOWN = (
@@ -24,13 +25,13 @@ async def note_unchanged(session: AsyncSession, looks: Sequence[Look]) -> set[st
     """
     ids = [look.grant_id for look in looks]
     columns = [getattr(Grant, name) for name in KNOWN]
-    wanted = select(*columns).where(col(Grant.id).in_(ids)).order_by(col(Grant.id)).with_for_update()
+    wanted = select(*columns).where(among(col(Grant.id), ids)).order_by(col(Grant.id)).with_for_update()
     stored = {row.id: row for row in await session.execute(wanted)}
     same = [look for look in looks if look.grant_id in stored and _is_same(stored[look.grant_id], look)]
     for at in {look.observation.at for look in same}:
         seen = [look.grant_id for look in same if look.observation.at == at]
         later = {"as_of": at, "version": col(Grant.version) + 1}
-        touch = update(Grant).where(col(Grant.id).in_(seen)).values(later)
+        touch = update(Grant).where(among(col(Grant.id), seen)).values(later)
         await session.execute(touch.execution_options(synchronize_session=False))
     return {look.grant_id for look in same}
 

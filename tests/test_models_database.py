@@ -16,7 +16,7 @@ from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_ret
 from lifecycle import GrantStatus
 from models import Application, Grant
 from models.columns import new_id
-from models.database import Database, UnsupportedDatabase, async_url
+from models.database import AWAY, Database, UnsupportedDatabase, async_url
 from models.migrations import upgrade
 
 ROOT = Path(__file__).parent.parent
@@ -263,3 +263,37 @@ async def test_a_file_that_another_just_makes_is_waited_for(tmp_path: Path) -> N
         set_on_retry_hooks(hooks)
         await database.close()
     assert refused == ["database is locked"]
+
+
+async def server_ends_it(database: Database) -> None:
+    """Let PostgreSQL end the one connection, as a restart does, while nobody uses it."""
+    async with database.reading() as session:
+        pid = await session.scalar(text("SELECT pg_backend_pid()"))
+    other = Database(database.engine.url.render_as_string(hide_password=False), pool_size=1)
+    async with other.reading() as session:
+        await session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    await other.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_broke_while_nobody_used_it_is_opened_anew(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(database_url, pool_size=1)
+    await server_ends_it(database)
+    monkeypatch.setattr("models.database.FRESH", 0.0)
+    assert await database.is_there()
+    await database.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_broke_right_after_its_use_fails_one_transaction(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(database_url, pool_size=1)
+    await server_ends_it(database)
+    monkeypatch.setattr("models.database.FRESH", 3600.0)
+    with pytest.raises(AWAY):
+        await database.is_there()
+    assert await database.is_there()
+    await database.close()

@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import CampaignItemData, Notice, NoticeData, NoticeKind, Outcome
+from models.among import among
 from models.bulk import read_grants, write_changes
 from models.claims import close, postpone
 from tasks.context import Context
@@ -49,7 +50,7 @@ async def ask_users(ctx: Context, session: AsyncSession, items: Sequence[Campaig
 
 async def _reminders(session: AsyncSession, grant_ids: Sequence[str]) -> dict[str, Notice]:
     planned = select(Notice).where(
-        col(Notice.grant_id).in_(grant_ids),
+        among(col(Notice.grant_id), grant_ids),
         col(Notice.kind) == NoticeKind.REAUTH_REQUIRED,
         col(Notice.settled_at).is_(None),
     )

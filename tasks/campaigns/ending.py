@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from lifecycle.campaigning import StopRule
 from models import Campaign, CampaignItem, CampaignStatus, Outcome
+from models.among import among
 from tasks.context import Context
 from tasks.telling import tell_of_campaign
 
@@ -103,7 +104,7 @@ async def give_up(ctx: Context, campaign_id: UUID) -> bool:
         is_open = (col(CampaignItem.campaign_id) == campaign_id) & col(CampaignItem.settled_at).is_(None)
         part = select(col(CampaignItem.id)).where(is_open, free).order_by(col(CampaignItem.id))
         ids = (await session.scalars(part.limit(GIVEN_UP_AT_ONCE).with_for_update())).all()
-        over = update(CampaignItem).where(col(CampaignItem.id).in_(ids)).values(given_up(now))
+        over = update(CampaignItem).where(among(col(CampaignItem.id), ids)).values(given_up(now))
         await session.execute(over.execution_options(synchronize_session=False))
         left = await session.scalar(select(func.count()).where(is_open)) or 0
         if not left:

@@ -13,6 +13,7 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
 from models import Campaign, CampaignItem, CampaignItemData, CampaignStatus, Grant, VaultSecret
+from models.among import among
 from models.columns import new_id
 from models.inbox import insert_or_ignore
 from models.sealing import Unsealable
@@ -66,7 +67,7 @@ async def find_named(session: AsyncSession, application_id: UUID, lines: Sequenc
     ids = {line.grant_id for line in lines if line.grant_id}
     emails = {line.email.lower() for line in lines if line.email and not line.grant_id}
     of_ours = select(Grant).where(col(Grant.application_id) == application_id)
-    wanted = of_ours.where(or_(col(Grant.id).in_(ids), func.lower(col(Grant.email)).in_(emails)))
+    wanted = of_ours.where(or_(among(col(Grant.id), ids), among(func.lower(col(Grant.email)), emails)))
     named = Named()
     for grant in await session.scalars(wanted):
         named.by_id[grant.id] = grant
@@ -161,7 +162,7 @@ async def _named_before(session: AsyncSession, campaign: Campaign, first: dict[s
     All items of these grants are read: asked for one campaign's, the database might read all that this one has.
     """
     item = col(CampaignItem.grant_id), col(CampaignItem.campaign_id), col(CampaignItem.line)
-    written = await session.execute(select(*item).where(col(CampaignItem.grant_id).in_(first)))
+    written = await session.execute(select(*item).where(among(col(CampaignItem.grant_id), first)))
     rows = [(str(grant_id), line) for grant_id, campaign_id, line in written if campaign_id == campaign.id]
     return [_the_same(first[grant_id], line) for grant_id, line in rows if line != first[grant_id]]
 

@@ -15,6 +15,7 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
 from models import Campaign, CampaignItem, CampaignItemData, CampaignStatus, Event, Grant, Outcome, VaultSecret, Way
+from models.among import among
 from models.claims import close
 from models.columns import new_id
 from models.inbox import insert_or_ignore
@@ -120,7 +121,7 @@ async def _find(
 ) -> tuple[list[_Named], list[tuple[int, str]]]:
     emails = {name.lower() for name in names.values() if "@" in name}
     mine = (col(Grant.application_id) == application_id) & (
-        col(Grant.id).in_(names.values()) | func.lower(col(Grant.email)).in_(emails)
+        among(col(Grant.id), names.values()) | among(func.lower(col(Grant.email)), emails)
     )
     by_id: dict[str, Grant] = {}
     by_email: dict[str, list[Grant]] = {}
@@ -200,7 +201,7 @@ async def skip_the_taken(
     items of this campaign, each time, than look up the few.
     """
     holders = select(col(CampaignItem.grant_id), col(CampaignItem.campaign_id)).where(
-        col(CampaignItem.grant_id).in_(lines), col(CampaignItem.settled_at).is_(None)
+        among(col(CampaignItem.grant_id), lines), col(CampaignItem.settled_at).is_(None)
     )
     held_by: dict[str | None, UUID] = {row[0]: row[1] for row in await session.execute(holders)}
     rows = [
@@ -220,7 +221,7 @@ async def _in_vault(session: AsyncSession, campaign: Campaign, grants: Iterable[
     emails = {grant.email.lower() for grant in grants if grant.email}
     columns = col(VaultSecret.provider), col(VaultSecret.email), col(VaultSecret.way)
     kept = select(*columns).where(
-        col(VaultSecret.application_id) == campaign.application_id, col(VaultSecret.email).in_(emails)
+        col(VaultSecret.application_id) == campaign.application_id, among(col(VaultSecret.email), emails)
     )
     return {(provider, email): way for provider, email, way in await session.execute(kept)}
 

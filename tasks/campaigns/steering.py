@@ -8,6 +8,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from models import Campaign, CampaignItem, CampaignStatus
+from models.among import among
 from tasks.campaigns.ending import FAILED, give_up
 from tasks.campaigns.serving import ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
@@ -85,7 +86,7 @@ async def retry(ctx: Context, campaign_id: UUID, *, actor: str) -> int:
         async with ctx.database.writing() as session:
             part = select(col(CampaignItem.id)).where(failed).order_by(col(CampaignItem.id)).limit(ITEMS_A_TRANSACTION)
             ids = (await session.scalars(part)).all()
-            opened = update(CampaignItem).where(col(CampaignItem.id).in_(ids)).values(again | {"due_at": now})
+            opened = update(CampaignItem).where(among(col(CampaignItem.id), ids)).values(again | {"due_at": now})
             await session.execute(opened.execution_options(synchronize_session=False))
             if ids and not number:
                 await session.execute(runs.execution_options(synchronize_session=False))

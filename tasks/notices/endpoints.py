@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import Delivery, Endpoint, GrantData, NoticeData, NoticeKind, Outcome
+from models.among import among
 from tasks.context import Context
 
 MAIL = "mailto:"
@@ -86,7 +87,7 @@ async def give_up(ctx: Context, endpoint_id: UUID, *, tried_since: datetime, why
 
 async def _end(session: AsyncSession, ids: Sequence[UUID], outcome: Outcome, why: str, *, now: datetime) -> int:
     for start in range(0, len(ids), 1_000):
-        ending = update(Delivery).where(col(Delivery.id).in_(ids[start : start + 1_000]))
+        ending = update(Delivery).where(among(col(Delivery.id), ids[start : start + 1_000]))
         ending = ending.values(settled_at=now, outcome=outcome, reason=why, claim_token=None, lease_until=None)
         await session.execute(ending.execution_options(synchronize_session=False))
     return len(ids)

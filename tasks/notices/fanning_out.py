@@ -14,6 +14,7 @@ from lifecycle import GrantStatus
 from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
 from models import Delivery, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
+from models.among import among
 from models.bulk import read_grants, write_changes
 from models.claims import close, postpone, still_ours
 from models.inbox import insert_or_ignore
@@ -69,7 +70,7 @@ async def _fan_out(claim: Claim[Notice]) -> None:
 async def _earlier(session: AsyncSession, notices: Sequence[Notice], *, now: datetime) -> Mapping[str, int]:
     """Read, by grant, the number of the first notice that is due as well, and that others are at."""
     first = select(col(Notice.grant_id), func.min(col(Notice.seq))).where(
-        col(Notice.grant_id).in_([notice.grant_id for notice in notices if notice.grant_id]),
+        among(col(Notice.grant_id), [notice.grant_id for notice in notices if notice.grant_id]),
         col(Notice.id).not_in([notice.id for notice in notices]),
         col(Notice.settled_at).is_(None),
         col(Notice.held_by).is_(None),
