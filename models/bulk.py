@@ -24,8 +24,12 @@ async def read_grants(session: AsyncSession, ids: Iterable[str], *, to_change: b
     if not (wanted := list(ids)):
         return {}
     those = sa.select(GRANTS).where(among(GRANTS.c.id, wanted)).order_by(GRANTS.c.id)
-    rows = await session.execute(those.with_for_update() if to_change else those)
-    return {row["id"]: GrantData.read(row) for row in rows.mappings()}
+    return {grant.id: grant for grant in await grants_of(session, those.with_for_update() if to_change else those)}
+
+
+async def grants_of(session: AsyncSession, those: sa.Select[*tuple[Any, ...]]) -> list[GrantData]:
+    """Read, as data, the grants that a `select(GRANTS)` is for."""
+    return [GrantData.read(row) for row in (await session.execute(those)).mappings()]
 
 
 async def write_changes(session: AsyncSession, rows: Sequence[RowData]) -> None:
@@ -57,12 +61,11 @@ async def write_changes(session: AsyncSession, rows: Sequence[RowData]) -> None:
 
 
 def _is_data(row: RowData) -> bool:
-    return sa.inspect(row, raiseerr=False) is None
+    return type(row).mapped() is not type(row)
 
 
 def _changed(row: RowData) -> set[str]:
-    state = sa.inspect(row, raiseerr=False)
-    return row.model_fields_set if state is None else set(state.committed_state)
+    return row.model_fields_set if _is_data(row) else set(sa.inspect(row, raiseerr=True).committed_state)
 
 
 def _parameters(row: Any, names: Sequence[str]) -> dict[str, Any]:

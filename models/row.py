@@ -23,7 +23,11 @@ class RowData(SQLModel):
     @classmethod
     def mapped(cls) -> type[Self]:
         """Return the class of the ORM with the same columns, for conditions in SQL: this one, or its subclass."""
-        return next(one for one in (cls, *cls.__subclasses__()) if "__table__" in one.__dict__)
+        return (
+            cls
+            if "__table__" in cls.__dict__
+            else next(one for one in cls.__subclasses__() if "__table__" in one.__dict__)
+        )
 
     @classmethod
     def read(cls, values: Mapping[Any, Any]) -> Self:

@@ -36,8 +36,8 @@ class Wire:
                 asyncio.timeout(seconds),
                 aclosing(await self.http.handle_async_request(outgoing)) as response,
             ):
-                response.headers.encoding = "latin-1"  # else httpx guesses it anew for each header that is read
-                return response.status_code, response.headers, await self._read(response)
+                headers = _headers(response)
+                return response.status_code, headers, await self._read(response, headers)
         except TimeoutError:
             raise Unreachable(f"Nylas gave no whole answer within {seconds:.3g} s", outcome_unknown=True) from None
         except FAULTS as fault:
@@ -68,15 +68,16 @@ class Wire:
             what = f"{request.method} {request.path}"
         raise ValueError(f"{what} can't be sent: a token or parameter is too long, or has characters that none has")
 
-    async def _read(self, response: httpx.Response) -> bytes:
+    async def _read(self, response: httpx.Response, headers: Mapping[str, str]) -> bytes:
         """Read no more than we're willing to hold; a body cut short is no JSON, which says enough.
 
         Inflated here, not by httpx, which would blow up a whole chunk before anyone could count it.
         """
-        zipped = response.headers.get("content-encoding", "").strip().lower() == "gzip"
+        zipped = headers.get("content-encoding", "").strip().lower() == "gzip"
         inflate = zlib.decompressobj(wbits=31)
         body = bytearray()
-        async for chunk in response.aiter_raw():
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        async for chunk in response.stream:
             try:
                 room = self.max_bytes + 1 - len(body)
                 body += inflate.decompress(chunk, room) if zipped else chunk[:room]
@@ -85,6 +86,15 @@ class Wire:
             if len(body) > self.max_bytes:
                 break
         return bytes(body)
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    """Return the headers by their names in lower case (RFC 9110, 5.3), without httpx guessing how each is encoded."""
+    headers: dict[str, str] = {}
+    for name, value in response.headers.raw:
+        key, said = name.decode("latin-1").lower(), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {said}" if key in headers else said
+    return headers
 
 
 @lru_cache(maxsize=256)

@@ -14,8 +14,20 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
-from models import Campaign, CampaignItem, CampaignItemData, CampaignStatus, Event, Grant, Outcome, VaultSecret, Way
+from models import (
+    Campaign,
+    CampaignItem,
+    CampaignItemData,
+    CampaignStatus,
+    Event,
+    Grant,
+    GrantData,
+    Outcome,
+    VaultSecret,
+    Way,
+)
 from models.among import among
+from models.bulk import GRANTS, grants_of
 from models.claims import close
 from models.columns import new_id
 from models.inbox import insert_or_ignore
@@ -89,8 +101,8 @@ async def _write_matching(ctx: Context, campaign: Campaign) -> None:
     after = ""
     while True:
         async with ctx.database.writing() as session:
-            part = select(Grant).where(matching, col(Grant.id) > after).order_by(col(Grant.id))
-            grants = (await session.scalars(part.limit(ITEMS_A_TRANSACTION))).all()
+            part = select(GRANTS).where(matching, col(Grant.id) > after).order_by(col(Grant.id))
+            grants = await grants_of(session, part.limit(ITEMS_A_TRANSACTION))
             if not grants:
                 return
             await _write_part(ctx, session, campaign, [_Named(grant) for grant in grants])
@@ -101,7 +113,7 @@ async def _write_matching(ctx: Context, campaign: Campaign) -> None:
 class _Named:
     """A grant of the campaign, and the line that named it, if one did."""
 
-    grant: Grant
+    grant: GrantData
     line: int | None = None
 
 
@@ -123,9 +135,9 @@ async def _find(
     mine = (col(Grant.application_id) == application_id) & (
         among(col(Grant.id), names.values()) | among(func.lower(col(Grant.email)), emails)
     )
-    by_id: dict[str, Grant] = {}
-    by_email: dict[str, list[Grant]] = {}
-    for grant in await session.scalars(select(Grant).where(mine)):
+    by_id: dict[str, GrantData] = {}
+    by_email: dict[str, list[GrantData]] = {}
+    for grant in await grants_of(session, select(GRANTS).where(mine)):
         by_id[grant.id] = grant
         by_email.setdefault((grant.email or "").lower(), []).append(grant)
     found, unknown, taken = list[_Named](), list[tuple[int, str]](), set[str]()
@@ -166,7 +178,7 @@ async def _write_part(ctx: Context, session: AsyncSession, campaign: Campaign, n
         await skip_the_taken(session, campaign, left, now=now)
 
 
-def _open(campaign: Campaign, grant: Grant, way: Way, now: datetime, *, line: int | None) -> CampaignItemData:
+def _open(campaign: Campaign, grant: GrantData, way: Way, now: datetime, *, line: int | None) -> CampaignItemData:
     return CampaignItemData(
         id=new_id(),
         campaign_id=campaign.id,
@@ -216,7 +228,9 @@ def _held(campaign_id: UUID | None) -> str:
     return f"it is in campaign {campaign_id} that runs" if campaign_id else "it was in another campaign until just now"
 
 
-async def _in_vault(session: AsyncSession, campaign: Campaign, grants: Iterable[Grant]) -> dict[tuple[str, str], Way]:
+async def _in_vault(
+    session: AsyncSession, campaign: Campaign, grants: Iterable[GrantData]
+) -> dict[tuple[str, str], Way]:
     """Say for which mailboxes the vault has something, and what."""
     emails = {grant.email.lower() for grant in grants if grant.email}
     columns = col(VaultSecret.provider), col(VaultSecret.email), col(VaultSecret.way)
