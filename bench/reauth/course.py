@@ -28,9 +28,9 @@ def course(*, grants: int = 3_000, latency_ms: int = 20) -> Course:
         what=(
             f"{grants:,} grants in PostgreSQL, all invalid. For each one: read its row, call "
             "`POST /v3/connect/custom`, write its row. One worker each; the time runs from the moment the work is "
-            "asked for until every row says that it is done; a peer that would need much more than 20 s renews as many as "
-            "it does in that time, and a fifth at least (its calls tell how many). CPU and memory are of the worker and of the process that "
-            "gives it the work."
+            "asked for until every row says that it is done. A peer that would need much more than 20 s renews as many "
+            "as it does in that time, and a fifth at least: its calls tell how many. CPU and memory are of the worker "
+            "and of the process that gives it the work."
         ),
         stage=partial(_stage, grants, latency_ms),
     )
