@@ -34,18 +34,18 @@ A_MOMENT = timedelta(seconds=1)
 @shared_task(name=NOTICE_DUE)
 async def fan_out(ctx: Context, notice_ids: Sequence[UUID]) -> None:
     """Turn notices into deliveries, and plan what follows each reminder, in one transaction."""
-    async with claimed(ctx, Notice, notice_ids) as claim:
+    async with claimed(ctx, NoticeData, notice_ids) as claim:
         if claim.rows:
             await _fan_out(claim)
     await ring_deliveries(ctx)
 
 
-async def _fan_out(claim: Claim[Notice]) -> None:
+async def _fan_out(claim: Claim[NoticeData]) -> None:
     """The grants are locked before the notices, as whoever writes down what was seen of a grant does."""
     ctx, now = claim.ctx, claim.ctx.now()
     async with ctx.database.writing() as session:
         grants = await read_grants(session, {row.grant_id for row in claim.rows if row.grant_id}, to_change=True)
-        notices = await still_ours(session, Notice, claim.token, [row.id for row in claim.rows])
+        notices = await still_ours(session, NoticeData, claim.token, [row.id for row in claim.rows])
         release = Release(
             ctx,
             session,
@@ -67,7 +67,7 @@ async def _fan_out(claim: Claim[Notice]) -> None:
             await put_on(ctx, session, Braked.NOTICES, now=now)
 
 
-async def _earlier(session: AsyncSession, notices: Sequence[Notice], *, now: datetime) -> Mapping[str, int]:
+async def _earlier(session: AsyncSession, notices: Sequence[NoticeData], *, now: datetime) -> Mapping[str, int]:
     """Read, by grant, the number of the first notice that is due as well, and that others are at."""
     first = select(col(Notice.grant_id), func.min(col(Notice.seq))).where(
         among(col(Notice.grant_id), [notice.grant_id for notice in notices if notice.grant_id]),
@@ -96,7 +96,7 @@ class Release:
     waiting: set[str] = field(default_factory=set)
     braked: bool = False
 
-    async def settle(self, notice: Notice) -> None:
+    async def settle(self, notice: NoticeData) -> None:
         """Fan a notice out, or write down why not."""
         grant = self.grants.get(notice.grant_id or "")
         if reason := no_longer_true(notice, grant):
@@ -120,7 +120,7 @@ class Release:
                 self.planned.append(self._next(notice, grant))
         self._send(notice, [one for one in wanted_by if can_take(one, notice)])
 
-    def _has_to_wait(self, notice: Notice, grant: GrantData | None) -> bool:
+    def _has_to_wait(self, notice: NoticeData, grant: GrantData | None) -> bool:
         """Let go of a notice whose time has not come after all; say whether that is so."""
         if notice.held_by:
             postpone(notice, until=notice.due_at, reason=f"held: {notice.held_by.value}")
@@ -135,7 +135,7 @@ class Release:
             return False
         return True
 
-    def _next(self, notice: Notice, grant: GrantData) -> NoticeData:
+    def _next(self, notice: NoticeData, grant: GrantData) -> NoticeData:
         """Plan what follows a reminder: the next one, or after the last the word to the operator."""
         assert grant.confirmed_at is not None
         number = number_after(grant.confirmed_at, notice.number, self.now, days=self.ctx.policy.reminder_days)
@@ -145,7 +145,7 @@ class Release:
         last.due_at = max(last.due_at, self.now + ESCALATION)
         return last
 
-    def _send(self, notice: Notice, endpoints: Sequence[Endpoint]) -> None:
+    def _send(self, notice: NoticeData, endpoints: Sequence[Endpoint]) -> None:
         if not endpoints:
             close(notice, Outcome.SKIPPED, now=self.now, reason=nobody_wants(notice, self.endpoints))
             return
@@ -163,7 +163,7 @@ class Release:
             )
 
 
-def no_longer_true(notice: Notice, grant: GrantData | None) -> str | None:
+def no_longer_true(notice: NoticeData, grant: GrantData | None) -> str | None:
     """Say why what a notice tells is not so any more, if that is the case: of expiry only a confirmed one is told.
 
     A campaign may ask the user of a grant that works: for a scope that is missing, say.

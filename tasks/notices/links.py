@@ -6,14 +6,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lifecycle.backfill import backfill_until
-from models import Endpoint, GrantData, Notice
+from models import Endpoint, GrantData, NoticeData
 from tasks.context import Context
 from tasks.links import NotRenewable, mint
 from tasks.notices.endpoints import CONTACTS
 from tasks.telling import facts
 
 
-async def put_link(ctx: Context, session: AsyncSession, notice: Notice, grant: GrantData, *, now: datetime) -> None:
+async def put_link(ctx: Context, session: AsyncSession, notice: NoticeData, grant: GrantData, *, now: datetime) -> None:
     """Write into a reminder what its user needs: a fresh link, which attempt it is, and until when nothing is lost.
 
     Where no user can renew the grant by signing in, `link` is null, and `no_link` says why.
@@ -29,17 +29,17 @@ async def put_link(ctx: Context, session: AsyncSession, notice: Notice, grant: G
     notice.data = told
 
 
-def link_id(notice: Notice) -> UUID | None:
+def link_id(notice: NoticeData) -> UUID | None:
     """The id of the link in a notice, if it has one."""
     told = notice.data.get("link_id")
     return UUID(told) if told else None
 
 
-def ran_out(notice: Notice, *, now: datetime) -> bool:
+def ran_out(notice: NoticeData, *, now: datetime) -> bool:
     """Tell whether the link in a notice is good for nothing any more."""
     return link_id(notice) is not None and datetime.fromisoformat(notice.data["expires_at"]) <= now
 
 
-def can_take(endpoint: Endpoint, notice: Notice) -> bool:
+def can_take(endpoint: Endpoint, notice: NoticeData) -> bool:
     """Tell whether a notice is of use to an endpoint: nobody is written to without a link to follow."""
     return endpoint.url != CONTACTS or link_id(notice) is not None
