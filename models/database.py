@@ -2,18 +2,20 @@
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import stamina
-from sqlalchemy import Connection, Dialect, event, text
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine import URL, Dialect, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -28,9 +30,9 @@ DRIVERS = {
 GOODBYE = 3.0
 AWAY = (DBAPIError, NoConnection, OSError)
 """What is raised while the database is away, or refuses. All else that SQLAlchemy raises is a mistake of ours."""
-FRESH = 0.5
-"""Seconds for which a connection to PostgreSQL is believed to stand since it was used."""
-USED_AT = "evergrant used at"
+RESTED = 1.0
+"""Seconds without use after which a connection to PostgreSQL is asked whether it still stands."""
+RETURNED = "evergrant returned"
 STATEMENTS_KEPT = 24
 """Prepared statements that each connection to SQLite keeps. Those with many rows differ by their number, and each holds
 some 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""
@@ -73,7 +75,8 @@ class Database:
         """
         parsed = async_url(url)
         self.is_sqlite = parsed.drivername.startswith("sqlite")
-        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0}
+        # The one that was used last comes first: it has its statements prepared, and needs not be asked how it is.
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_use_lifo": True}
         seconds = patience.total_seconds()
         if self.is_sqlite:
             options["connect_args"] = {"timeout": seconds, "cached_statements": STATEMENTS_KEPT}
@@ -87,8 +90,8 @@ class Database:
             event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
-            event.listen(self.engine.sync_engine, "checkin", _note_use)
-            event.listen(self.engine.sync_engine, "checkout", partial(_ping_if_idle, self.engine.dialect))
+            event.listen(self.engine.sync_engine, "checkin", _note_return)
+            event.listen(self.engine.sync_engine, "checkout", partial(_ask_if_rested, self.engine.dialect))
         in_memory = parsed.database in (None, "", ":memory:")
         self._turnstile = (
             None if not self.is_sqlite or in_memory else Turnstile(Path(str(parsed.database)), patience=patience)
@@ -127,23 +130,21 @@ class Database:
             self._turnstile.close()
 
 
-def _note_use(_connection: object, record: ConnectionPoolEntry) -> None:
-    record.info[USED_AT] = time.monotonic()
+def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[RETURNED] = monotonic()
 
 
-def _ping_if_idle(dialect: Dialect, connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
-    """Ask a connection that nobody used for a while whether it still stands; if not, the pool opens another one.
+def _ask_if_rested(dialect: Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+    """Ask a connection that has rested whether its server is still there. Raises what makes the pool open another.
 
-    The pool's own way (`pool_pre_ping`) asks each time: that was a twentieth of the processor time of a busy worker.
+    The question takes three round trips. SQLAlchemy's own `pool_pre_ping` asks each time, and made a transaction with
+    one statement cost 1.3 ms of processor time instead of 0.95. No server is back within a second of its end.
     """
-    if time.monotonic() - record.info.get(USED_AT, time.monotonic()) < FRESH:
-        return
-    try:
-        stands = dialect.do_ping(connection)
-    except dialect.loaded_dbapi.Error:
-        stands = False
-    if not stands:
-        raise DisconnectionError
+    if monotonic() - record.info.get(RETURNED, inf) > RESTED:
+        try:
+            dialect.do_ping(connection)
+        except Exception as error:
+            raise InvalidatePoolError("the connection is dead") from error
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

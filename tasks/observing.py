@@ -26,6 +26,7 @@ NEARLY_FULL = 180  # of a page: a few entries may be unreadable, and are left ou
 # Those who ask are gathered while more come: for half as long as a GET for each would take at Nylas' 50 a second.
 WINDOW = 0.1
 PATIENCE_EACH, LONGEST_PATIENCE = 0.01, 15.0
+PAUSE = 0.5  # seconds in which nobody came end it; in a storm somebody comes every few milliseconds
 LONGEST_WAIT = 120.0
 
 Seen = Look | NylasError
@@ -110,7 +111,7 @@ class Observer:
             if clock() - began > patience:
                 return
             before = pending
-            await asyncio.sleep(patience / 4)
+            await asyncio.sleep(min(patience / 4, PAUSE))
 
     async def _sweep(self, ctx: Sight, members: Askers) -> None:
         """Answer all members, by lists and at last by GETs; the GETs go on while the next ones are gathered."""

@@ -19,6 +19,11 @@ class Turns:
         self._free = places
         self._lines: dict[bool, deque[asyncio.Future[None]]] = {True: deque(), False: deque()}
 
+    @property
+    def free(self) -> bool:
+        """Whether nobody would have to wait."""
+        return self._free > 0
+
     @asynccontextmanager
     async def turn(self, *, quick: bool) -> AsyncIterator[None]:
         """Wait for a turn, and have it for the length of the block. Who is `quick` goes first."""

@@ -214,6 +214,23 @@ async def test_a_database_says_that_it_is_there(database: Database) -> None:
     assert await database.is_there()
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_died_while_it_rested_is_replaced_unseen(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.database.RESTED", 0.0)
+
+    async def who() -> int:
+        async with database.reading() as session:
+            return int((await session.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+    async with database.reading() as other:
+        await other.execute(text("SELECT 1"))
+        first = await who()
+        await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
+        assert await who() != first
+
+
 async def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> None:
     await a_grant(database)
     moment = datetime(2026, 6, 1, 2, 3, 4, 567891, tzinfo=UTC)
@@ -276,23 +293,12 @@ async def server_ends_it(database: Database) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_a_connection_that_broke_while_nobody_used_it_is_opened_anew(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    database = Database(database_url, pool_size=1)
-    await server_ends_it(database)
-    monkeypatch.setattr("models.database.FRESH", 0.0)
-    assert await database.is_there()
-    await database.close()
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_connection_that_broke_right_after_its_use_fails_one_transaction(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(database_url, pool_size=1)
     await server_ends_it(database)
-    monkeypatch.setattr("models.database.FRESH", 3600.0)
+    monkeypatch.setattr("models.database.RESTED", 3600.0)
     with pytest.raises(AWAY):
         await database.is_there()
     assert await database.is_there()

@@ -168,21 +168,28 @@ def test_a_message_without_arguments_does_nothing_and_does_not_fail(
     assert seen.ids in ([], [[]])
 
 
-def test_what_the_work_has_to_tell_is_rung_for_at_once(
-    app: "Celery[ContextTask]", opened: list[Runtime], rung: list[tuple[str, Sequence[UUID]]]
+@pytest.mark.parametrize("kind", [GRANT_UPDATED, REAUTH_REQUESTED])
+def test_what_the_work_has_to_tell_is_told_by_itself_but_in_bulk_it_is_rung_for(
+    app: "Celery[ContextTask]", opened: list[Runtime], rung: list[tuple[str, Sequence[UUID]]], kind: str
 ) -> None:
-    @app.task(name=GRANT_UPDATED, shared=False)
+    @app.task(name=kind, shared=False)
     async def tells(ctx: Context, _ids: Sequence[UUID]) -> None:
         now = ctx.now()
         times = {"occurred_at": now, "created_at": now, "due_at": now}
         async with ctx.database.writing() as session:
             session.add(Notice(id=told, application_id=ctx.application_id, kind=NoticeKind.TEST, **times))
 
+    async def is_told() -> bool:
+        async with (await current()).context.database.reading() as session:
+            return (await session.get_one(Notice, told)).settled_at is not None
+
     told = new_id()
-    assert tells.name == GRANT_UPDATED
+    assert tells.name == kind
     with ThreadPoolExecutor(1) as thread:
         thread.submit(tells, []).result(10)
-    assert rung == [(NOTICE_DUE, [told])]
+    in_bulk = kind == REAUTH_REQUESTED
+    assert rung == ([(NOTICE_DUE, [told])] if in_bulk else [])
+    assert LOOP.run(is_told()) is not in_bulk
 
 
 def test_ids_that_nobody_has_do_nothing_in_the_real_task(opened: list[Runtime]) -> None:

@@ -20,6 +20,7 @@ from worker.applications import ensure_application
 from worker.budget import SharedBudget
 from worker.endpoints import ensure_endpoints
 from worker.key_watch import KeyWatch
+from worker.onward import Onward
 from worker.places import RESERVED, Places
 from worker.policy import policy_of
 from worker.settings import Settings
@@ -35,6 +36,7 @@ class Runtime:
     http: HttpClient
     redis: Redis | None
     key_watch: KeyWatch
+    onward: Onward
 
     async def close(self) -> None:
         """Close what was opened."""
@@ -68,7 +70,7 @@ async def open_runtime(
         raise
     url = redis_url or settings.redis_url
     redis = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
-    http, key_watch = open_http(connections=calls_in_flight + RESERVED), KeyWatch()
+    http, key_watch, onward = open_http(connections=calls_in_flight + RESERVED), KeyWatch(), Onward(ring)
     nylas = NylasClient(
         api_uri=application.api_uri,
         api_key=keys.reveal(application, "api_key"),
@@ -85,7 +87,7 @@ async def open_runtime(
         database=database,
         nylas=nylas,
         keys=keys,
-        ring=ring,
+        ring=onward.ring,
         now=system_clock,
         chance=random.random,
         policy=policy_of(settings),
@@ -95,7 +97,7 @@ async def open_runtime(
     )
     if watch_key:
         key_watch.write_to(context)
-    return Runtime(settings, context, application, http, redis, key_watch)
+    return Runtime(settings, context, application, http, redis, key_watch, onward)
 
 
 _opening: Callable[[], "asyncio.Task[Runtime]"] | None = None

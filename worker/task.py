@@ -11,10 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.kinds import QUEUES, REAUTH_BULK_REQUESTED, Queue
 from tasks.campaigns.from_tasks import asked_by_task
-from tasks.context import Context
 from worker.budget import in_bulk
 from worker.pool import run_on_loop
-from worker.runtime import current
+from worker.runtime import Runtime, current
 from worker.sweeper import ring_notices
 
 log = structlog.get_logger()
@@ -52,7 +51,17 @@ class ContextTask(Task[Any, Any]):
                 structlog.contextvars.bind_contextvars(rows=len(args[0]))
             await self.run(runtime.context, *args, **kwargs)
             if QUEUES.get(self.name, Queue.NOTICES) is not Queue.NOTICES:
-                await _tell_soon(runtime.context)
+                await self._tell(runtime)
+
+    async def _tell(self, runtime: Runtime) -> None:
+        """Tell what the work has led to; if that can't be begun, the next sweep does."""
+        try:
+            if QUEUES[self.name] is Queue.INTERACTIVE:
+                await runtime.onward.tell(runtime.context)
+            else:
+                await ring_notices(runtime.context)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("notices.rung_later", error=type(error).__name__)
 
     async def _ask(self, bound: dict[str, Any], payload: object, sender: str | None) -> None:
         """Write what a message asks for, and begin with it."""
@@ -65,14 +74,6 @@ class ContextTask(Task[Any, Any]):
             await asyncio.sleep(GIVEN_BACK_AFTER)
             raise Reject(type(error).__name__, requeue=True) from None
         await self._run(bound, (ids,), {})
-
-
-async def _tell_soon(context: Context) -> None:
-    """Ring for what the work has to tell; if that can't be, the next sweep does."""
-    try:
-        await ring_notices(context)
-    except (SQLAlchemyError, OSError) as error:
-        log.warning("notices.rung_later", error=type(error).__name__)
 
 
 def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:

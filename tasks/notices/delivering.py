@@ -1,7 +1,6 @@
 """Deliveries are due: send each notice to its endpoint, at least once, and settle it by what the endpoint says."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -43,13 +42,17 @@ async def deliver(ctx: Context, delivery_ids: Sequence[UUID]) -> None:
 
 
 async def _by_endpoint(ctx: Context, ids: Sequence[UUID]) -> list[tuple[Endpoint, list[UUID]]]:
-    wanted = select(col(Delivery.id), col(Delivery.endpoint_id)).where(col(Delivery.id).in_(ids))
-    found: dict[UUID, list[UUID]] = defaultdict(list)
+    wanted = (
+        select(Endpoint, col(Delivery.id))
+        .join(Delivery, col(Delivery.endpoint_id) == col(Endpoint.id))
+        .where(col(Delivery.id).in_(ids))
+        .order_by(col(Delivery.id))
+    )
+    found: dict[UUID, tuple[Endpoint, list[UUID]]] = {}
     async with ctx.database.reading() as session:
-        for delivery_id, endpoint_id in await session.execute(wanted.order_by(col(Delivery.id))):
-            found[endpoint_id].append(delivery_id)
-        endpoints = await session.scalars(select(Endpoint).where(col(Endpoint.id).in_(found)))
-        return [(endpoint, found[endpoint.id]) for endpoint in endpoints]
+        for endpoint, delivery_id in await session.execute(wanted):
+            found.setdefault(endpoint.id, (endpoint, []))[1].append(delivery_id)
+    return list(found.values())
 
 
 async def _deliver_to(ctx: Context, endpoint: Endpoint, ids: Sequence[UUID]) -> None:

@@ -1,0 +1,97 @@
+"""Telling at once: little goes from an event to the product within one process, all else by the queue."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from models import Outcome
+from models.kinds import DELIVERY_DUE, NOTICE_DUE
+from tasks.context import Context
+from tests.conftest import Rings
+from tests.receiving import Product, a_notice, a_product, deliveries, notices, reaching, told_at
+from worker.onward import FEW, Onward
+
+
+@pytest.fixture
+async def product() -> AsyncIterator[Product]:
+    """A product."""
+    async with a_product() as product:
+        yield product
+
+
+@pytest.fixture
+async def reach(ctx: Context) -> AsyncIterator[Context]:
+    """A worker that may send to this machine."""
+    async with reaching(ctx) as reach:
+        yield reach
+
+
+async def tell(ctx: Context, rings: Rings, **how: int) -> None:
+    """Tell what is due, as a task does after its work."""
+    onward = Onward(rings, **how)
+    await onward.tell(replace(ctx, ring=onward.ring))
+
+
+async def test_a_notice_reaches_the_product_without_a_message(reach: Context, rings: Rings, product: Product) -> None:
+    await told_at(reach, product)
+    notice = await a_notice(reach)
+    await tell(reach, rings)
+    assert product.calls == [str(notice.id)]
+    assert rings.heard == []
+    assert [row.outcome for row in await deliveries(reach)] == [Outcome.DONE]
+
+
+async def test_more_than_a_few_notices_go_by_the_queue(reach: Context, rings: Rings, product: Product) -> None:
+    await told_at(reach, product)
+    due = sorted([(await a_notice(reach)).id for _ in range(FEW + 1)])
+    await tell(reach, rings)
+    assert [(kind, sorted(ids)) for kind, ids in rings.heard] == [(NOTICE_DUE, due)]
+    assert product.calls == []
+
+
+async def test_more_than_a_few_deliveries_go_by_the_queue(reach: Context, rings: Rings) -> None:
+    """Ten notices for two endpoints: the deliveries to the first are made at once."""
+    async with a_product() as one, a_product() as other:
+        for product in (one, other):
+            await told_at(reach, product)
+        for _ in range(FEW):
+            await a_notice(reach)
+        await tell(reach, rings)
+        assert sorted([len(one.calls), len(other.calls)]) == [0, FEW]
+        assert [(kind, len(ids)) for kind, ids in rings.heard] == [(DELIVERY_DUE, FEW)]
+
+
+async def test_while_the_places_are_taken_all_goes_by_the_queue(reach: Context, rings: Rings, product: Product) -> None:
+    await told_at(reach, product)
+    notice = await a_notice(reach)
+    await tell(reach, rings, places=0)
+    assert rings.heard == [(NOTICE_DUE, [notice.id])]
+    assert product.calls == []
+
+
+async def test_what_is_told_is_not_told_again(reach: Context, rings: Rings, product: Product) -> None:
+    await told_at(reach, product)
+    await a_notice(reach)
+    await tell(reach, rings)
+    await tell(reach, rings)
+    assert (len(product.calls), rings.heard) == (1, [])
+
+
+async def test_who_is_stopped_on_the_way_leaves_what_is_not_told_due(
+    reach: Context, rings: Rings, product: Product
+) -> None:
+    product.hangs = True
+    silent = await told_at(reach, product)
+    await a_notice(reach)
+    async with a_product() as other:
+        await told_at(reach, other)
+        telling = asyncio.create_task(tell(reach, rings))
+        await other.has_taken(1)
+        telling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await telling
+    [delivery] = await deliveries(reach, silent)
+    assert (delivery.settled_at, delivery.claim_token, delivery.rung_at) == (None, None, None)
+    assert [notice.outcome for notice in await notices(reach)] == [Outcome.DONE]
