@@ -1,6 +1,7 @@
 """The web front: its routes, and what is open while it serves."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -69,9 +70,14 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
 
 
 def run_web(settings: Settings, *, redis_url: str, host: str, port: int) -> None:
-    """Serve until told to stop. No access log: the addresses of the callback hold codes."""
+    """Serve until told to stop. No access log: the addresses of the callback hold codes.
+
+    What is there by now stays: looking through all of it for garbage would hold every request up, for some 50 ms.
+    """
+    web = make_web(settings, redis_url=redis_url)
+    gc.freeze()
     uvicorn.run(
-        make_web(settings, redis_url=redis_url),
+        web,
         host=host,
         port=port,
         access_log=False,
