@@ -1,32 +1,29 @@
 """The intake: many requests, one commit; each is answered only after its row is safe."""
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError
 
-from models import EventData
+from models.arrivals import Arrival, store_arrivals
 from models.cancellation import is_cancelled
 from models.database import Database
-from models.inbox import receive
 
 log = structlog.get_logger()
 
 MOST_AT_ONCE = 500
 WAITING_AT_MOST = 10_000
+MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
+PAUSE = 0.03
+
+_Waiting = tuple[Arrival, "asyncio.Future[bool]"]
 
 
 class NotStored(Exception):
     """The event could not be stored now; whoever sent it must send it again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    event: EventData
-    stored: "asyncio.Future[bool]"
 
 
 class Intake:
@@ -41,34 +38,49 @@ class Intake:
     ) -> None:
         """`patience` is how many seconds a request waits for its commit before it is told to come again."""
         self._database, self._ring, self._patience = database, ring, patience
-        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(WAITING_AT_MOST)
+        self._waiting: deque[_Waiting] = deque()
+        self._more = asyncio.Event()
+        self._due: dict[str, list[UUID]] = defaultdict(list)
+        self._pause: asyncio.TimerHandle | None = None
 
-    async def store(self, event: EventData) -> bool:
+    async def store(self, event: Arrival) -> bool:
         """Store an event; say whether it was new. Returns after the commit. Raises NotStored."""
-        waiting = _Waiting(event, asyncio.get_running_loop().create_future())
+        if len(self._waiting) >= WAITING_AT_MOST:
+            raise NotStored("too many requests are waiting")
+        loop = asyncio.get_running_loop()
+        stored: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append((event, stored))
+        self._more.set()
+        timer = loop.call_later(self._patience, self._too_late, stored)
         try:
-            self._waiting.put_nowait(waiting)
-            async with asyncio.timeout(self._patience):
-                return await waiting.stored
-        except asyncio.QueueFull:
-            raise NotStored("too many requests are waiting") from None
-        except TimeoutError:
-            raise NotStored(f"the database did not commit within {self._patience:g} s") from None
+            return await stored
+        finally:
+            timer.cancel()
+
+    def _too_late(self, stored: "asyncio.Future[bool]") -> None:
+        if not stored.done():
+            stored.set_exception(NotStored(f"the database did not commit within {self._patience:g} s"))
 
     async def run(self) -> None:
         """Store what comes, until cancelled."""
         while True:
-            batch = [await self._waiting.get()]
-            while len(batch) < MOST_AT_ONCE and not self._waiting.empty():
-                batch.append(self._waiting.get_nowait())
-            await self._store(batch)
+            await self._more.wait()
+            await self._store(self._batch())
             if is_cancelled():
                 raise asyncio.CancelledError
 
-    async def _store(self, batch: list[_Waiting]) -> None:
+    def _batch(self) -> list[_Waiting]:
+        batch, size = list[_Waiting](), 0
+        while self._waiting and len(batch) < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1][0].raw)
+        if not self._waiting:
+            self._more.clear()
+        return batch
+
+    async def _store(self, batch: Sequence[_Waiting]) -> None:
         try:
-            async with self._database.writing() as session:
-                new = await receive(session, [waiting.event for waiting in batch])
+            new = await store_arrivals(self._database, [event for event, _ in batch])
         except (DataError, IntegrityError) as error:
             if len(batch) > 1:  # one that can't be stored keeps no other out
                 for waiting in batch:
@@ -78,19 +90,28 @@ class Intake:
         except Exception as error:
             self._refuse(batch, error)
         else:
-            for waiting in batch:
-                if not waiting.stored.done():
-                    waiting.stored.set_result(waiting.event.id in new)
-            for kind in {waiting.event.kind for waiting in batch}:
-                due = [
-                    waiting.event.id
-                    for waiting in batch
-                    if waiting.event.kind == kind and waiting.event.id in new and waiting.event.settled_at is None
-                ]
-                self._ring(kind, due)
+            for event, stored in batch:
+                if not stored.done():
+                    stored.set_result(event.id in new)
+                if event.settled_at is None and event.id in new:
+                    self._due[event.kind].append(event.id)
+            if self._due and self._pause is None:
+                self._ring_for_all()
 
-    def _refuse(self, batch: list[_Waiting], error: Exception) -> None:
+    def _ring_for_all(self) -> None:
+        """Ring, and pause: of what is stored in a flood, one message then tells of many rows."""
+        due, self._due = self._due, defaultdict(list)
+        for kind, ids in due.items():
+            self._ring(kind, ids)
+        self._pause = asyncio.get_running_loop().call_later(PAUSE, self._pause_ends)
+
+    def _pause_ends(self) -> None:
+        self._pause = None
+        if self._due:
+            self._ring_for_all()
+
+    def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
         log.error("intake.not_stored", events=len(batch), error=type(error).__name__)
-        for waiting in batch:
-            if not waiting.stored.done():
-                waiting.stored.set_exception(NotStored(type(error).__name__))
+        for _, stored in batch:
+            if not stored.done():
+                stored.set_exception(NotStored(type(error).__name__))

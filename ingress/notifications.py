@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from models import EventData, Outcome
-from models.claims import close
-from models.inbox import told
+from models import Outcome
+from models.arrivals import Arrival
 from models.kinds import FROM_NYLAS, UNREADABLE
 
 MOST_INFLATED = 8 * 1024 * 1024
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 ID = re.compile(r"[A-Za-z0-9][!-~]{0,127}", re.ASCII)
+_identity = json.JSONEncoder(sort_keys=True).encode
 
 
 class Oversized(ValueError):
@@ -36,7 +36,7 @@ def inflate(body: bytes) -> bytes:
     return plain
 
 
-def read_notification(body: bytes, *, application_id: UUID, now: datetime) -> EventData:
+def read_notification(body: bytes, *, application_id: UUID, now: datetime) -> Arrival:
     """Make the row for a notification whose signature was good. Never fails: what can't be read is kept for a human.
 
     Its key is a hash of all that says which event it is, without the number of the delivery attempt: Nylas' three
@@ -46,14 +46,12 @@ def read_notification(body: bytes, *, application_id: UUID, now: datetime) -> Ev
     try:
         return _read(body, application_id=application_id, now=now)
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        event = told(
-            UNREADABLE, _key("unreadable", body), application_id=application_id, source="nylas", now=now, raw=body
-        )
-        close(event, Outcome.SET_ASIDE, now=now, reason=f"it can't be read as a notification: {type(error).__name__}")
+        event = Arrival(application_id, UNREADABLE, _key("unreadable", body), "nylas", body, now)
+        event.close(Outcome.SET_ASIDE, f"it can't be read as a notification: {type(error).__name__}")
         return event
 
 
-def _read(body: bytes, *, application_id: UUID, now: datetime) -> EventData:
+def _read(body: bytes, *, application_id: UUID, now: datetime) -> Arrival:
     envelope = json.loads(body)
     kind = envelope.get("type") if isinstance(envelope, dict) else None
     if not isinstance(kind, str) or not NAME.fullmatch(kind):
@@ -70,20 +68,20 @@ def _read(body: bytes, *, application_id: UUID, now: datetime) -> EventData:
         "time": envelope.get("time"),
         "data": data,
     }
-    event = told(
+    event = Arrival(
+        application_id,
         kind,
-        _key("nylas", json.dumps(what, sort_keys=True).encode()),
-        application_id=application_id,
-        source="nylas",
-        now=now,
-        raw=body,
+        _key("nylas", _identity(what).encode()),
+        "nylas",
+        body,
+        now,
         grant_id=grant_id if isinstance(grant_id, str) and ID.fullmatch(grant_id) else None,
         occurred_at=_moment(envelope.get("time")),
     )
     if kind not in FROM_NYLAS:
-        close(event, Outcome.IGNORED, now=now, reason="not a kind that Evergrant deals with")
+        event.close(Outcome.IGNORED, "not a kind that Evergrant deals with")
     elif event.grant_id is None:
-        close(event, Outcome.SET_ASIDE, now=now, reason="it names no grant")
+        event.close(Outcome.SET_ASIDE, "it names no grant")
     return event
 
 

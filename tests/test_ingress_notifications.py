@@ -1,6 +1,7 @@
 """Reading a notification: one key for one event, and whatever can't be read is kept and set aside."""
 
 import gzip
+import hashlib
 import json
 import zlib
 from datetime import UTC, datetime
@@ -13,9 +14,9 @@ from sqlalchemy import select
 
 from ingress.notifications import MOST_INFLATED, Oversized, inflate, read_notification
 from models import Application, Event, Outcome
+from models.arrivals import Arrival, store_arrivals
 from models.columns import new_id
 from models.database import Database
-from models.inbox import receive
 from models.kinds import EVENT_KINDS, FROM_NYLAS, UNREADABLE
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -59,12 +60,12 @@ POISON = {
 }
 
 
-def read(body: bytes) -> Event:
+def read(body: bytes) -> Arrival:
     """Read a body at noon."""
     return read_notification(body, application_id=APPLICATION, now=NOON)
 
 
-def changed(**what: object) -> Event:
+def changed(**what: object) -> Arrival:
     """Read the expiry with other fields in its envelope."""
     return read(json.dumps(EXPIRED | what).encode())
 
@@ -74,7 +75,7 @@ def about(**fields: object) -> dict[str, Any]:
     return EXPIRED["data"] | {"object": EXPIRED["data"]["object"] | fields}
 
 
-def is_open(event: Event) -> bool:
+def is_open(event: Arrival) -> bool:
     """Whether there is work to do."""
     return event.settled_at is None and event.outcome is None
 
@@ -225,14 +226,40 @@ async def test_whatever_is_read_can_be_stored(database: Database) -> None:
     events = [read(body) for body in POISON.values()] + odd
     async with database.writing() as session:
         session.add(application)
-    async with database.writing() as session:
-        new = await receive(session, events)
+    new = await store_arrivals(database, events)
 
     assert new == {event.id for event in events}
     async with database.reading() as session:
         kept = {row.id: row for row in await session.scalars(select(Event))}
     assert all(kept[event.id].raw == event.raw for event in events)
     assert all(kept[event.id].occurred_at == event.occurred_at for event in events)
+
+
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [
+        (b'{"type":"grant.expired"}', "nylas:4f1374317b2c41d9c1d02c45e7ed2bdd73bcc3297eb792a78e367ee1896a81f5"),
+        (
+            b'{"id":"\\ud800","data":{"b":NaN,"a":[1.0,1e999,10000000000000000000000]},"type":"grant.\\u0065xpired"}',
+            "nylas:5904d4740c7f530f843c277d41c4c6c4c5635b779db3adba7eb572897503e134",
+        ),
+        (json.dumps(EXPIRED).encode(), "nylas:4ae3bdb842fe8d49aa8059bceeb2654f5376a39547253184a28f2b5b6376bd15"),
+        (b"[", "unreadable:245843abef9e72e7efac30138a994bf6301e7e1d7d7042a33d42e863d2638811"),
+    ],
+)
+def test_the_key_of_an_event_is_what_it_has_always_been(body: bytes, key: str) -> None:
+    """Rows that are stored already hold it: with another one, what comes again would be taken for new."""
+    assert read(body).key == key
+
+
+@settings(max_examples=150, deadline=None)
+@given(envelopes.filter(lambda envelope: envelope["type"] == "grant.expired"))
+def test_the_key_is_a_hash_of_what_says_which_event_it_is(envelope: dict[str, Any]) -> None:
+    data = envelope.get("data")
+    what = {name: envelope.get(name) for name in ("type", "id", "time", "data")}
+    what["application"] = data.get("application_id") if isinstance(data, dict) else None
+    digest = hashlib.sha256(json.dumps(json.loads(json.dumps(what)), sort_keys=True).encode()).hexdigest()
+    assert read(json.dumps(envelope).encode()).key == f"nylas:{digest}"
 
 
 def test_gzip_is_undone() -> None:

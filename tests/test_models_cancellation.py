@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from ingress.intake import Intake
-from models import EventData
+from models.arrivals import Arrival
 from models.columns import new_id
-from models.inbox import told
 from tasks.campaigns import following
 from tasks.context import Context
 from worker import sweeper
@@ -45,8 +44,8 @@ def _hold(waiting: "asyncio.Future[bool]") -> None:
     waiting.add_done_callback(lambda done: (_held.discard(done), done.exception()))
 
 
-def an_event(ctx: Context) -> EventData:
-    return told("grant.updated", str(new_id()), application_id=ctx.application_id, source="nylas", now=ctx.now())
+def an_event(ctx: Context) -> Arrival:
+    return Arrival(ctx.application_id, "grant.updated", str(new_id()), "nylas", b"{}", ctx.now())
 
 
 @pytest.mark.parametrize("loop", [sweeping, follows, stores])
@@ -57,7 +56,7 @@ async def test_a_loop_ends_although_its_cancellation_came_as_an_error(
     monkeypatch.setattr(sweeper, "sweep", hangs_until_cancelled)
     monkeypatch.setattr(following.Following, "look", hangs_until_cancelled)
     monkeypatch.setattr(following, "EVERY", 0.0)
-    monkeypatch.setattr("ingress.intake.receive", hangs_until_cancelled)
+    monkeypatch.setattr("ingress.intake.store_arrivals", hangs_until_cancelled)
     task = asyncio.create_task(loop(ctx))
     await asyncio.sleep(0.1)
     task.cancel()

@@ -21,7 +21,7 @@ from ingress.api.reach import Reached
 from ingress.front import Front
 from ingress.intake import NotStored
 from models import Event
-from models.inbox import told
+from models.arrivals import Arrival
 from models.kinds import GRANT_REPORTED
 
 router = APIRouter(tags=["grants"])
@@ -98,12 +98,12 @@ async def _keep(front: Front, grant_id: str, report: Report, by: str) -> tuple[U
         return last.id, False
     # Whoever saw the same last report makes the same key: of reports to several processes one is stored.
     follows = f"{front.application_id}:{grant_id}:{last.id if last else ''}"
-    event = told(
-        GRANT_REPORTED,
-        f"report:{hashlib.sha256(follows.encode()).hexdigest()}",
+    event = Arrival(
         application_id=front.application_id,
+        kind=GRANT_REPORTED,
+        key=f"report:{hashlib.sha256(follows.encode()).hexdigest()}",
         source="api",
-        now=now,
+        received_at=now,
         raw=json.dumps({"by": by, **report.model_dump(mode="json", exclude_none=True)}).encode(),
         grant_id=grant_id,
         occurred_at=min(report.occurred_at or now, now),
