@@ -12,11 +12,11 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 
-from models.bulk import table_of
 from models.claims import Outcome
 from models.columns import new_id
 from models.database import Database
 from models.event import Event
+from models.row import table_of
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from sqlmodel import col
 from bench.events.installation import Installation
 from bench.intake.bodies import notification
 from ingress.notifications import read_notification
-from models import Application, EventData
+from models import Application
+from models.arrivals import store_arrivals
 from models.database import Database
-from models.inbox import receive
 from models.kinds import GRANT_EXPIRED
 from worker.app import make_app
 from worker.doorbell import Doorbell
@@ -68,13 +68,13 @@ class Flood:
         """Store them as the web front does, but all in one commit; return its moment."""
         database = Database(database_url, pool_size=1)
         now = datetime.now(UTC)
-        async with database.writing() as session:
+        async with database.reading() as session:
             application_id = (await session.scalars(select(col(Application.id)))).one()
-            events: list[EventData] = [
-                read_notification(notification(number, GRANT_EXPIRED, grant_id), application_id=application_id, now=now)
-                for number, grant_id in enumerate(self._grants)
-            ]
-            await receive(session, events)
+        events = [
+            read_notification(notification(number, GRANT_EXPIRED, grant_id), application_id=application_id, now=now)
+            for number, grant_id in enumerate(self._grants)
+        ]
+        await store_arrivals(database, events)
         began = time.monotonic()
         doorbell.ring(GRANT_EXPIRED, [event.id for event in events])
         await database.close()
