@@ -214,21 +214,34 @@ async def test_a_database_says_that_it_is_there(database: Database) -> None:
     assert await database.is_there()
 
 
+async def process(database: Database) -> int:
+    async with database.reading() as session:
+        return int((await session.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_connection_that_died_while_it_rested_is_replaced_unseen(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.database.RESTED", 0.0)
-
-    async def who() -> int:
-        async with database.reading() as session:
-            return int((await session.execute(text("SELECT pg_backend_pid()"))).scalar_one())
-
     async with database.reading() as other:
         await other.execute(text("SELECT 1"))
-        first = await who()
+        first = await process(database)
         await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
-        assert await who() != first
+    assert await process(database) != first
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_died_right_after_its_use_fails_one_transaction(database_url: str) -> None:
+    database, admin = Database(database_url, pool_size=1), Database(database_url, pool_size=1)
+    first = await process(database)
+    async with admin.reading() as other:
+        await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
+    with pytest.raises(AWAY):
+        await process(database)
+    assert await process(database) != first
+    await admin.close()
+    await database.close()
 
 
 async def test_times_come_back_in_utc_to_the_microsecond(database: Database) -> None:
@@ -280,26 +293,3 @@ async def test_a_file_that_another_just_makes_is_waited_for(tmp_path: Path) -> N
         set_on_retry_hooks(hooks)
         await database.close()
     assert refused == ["database is locked"]
-
-
-async def server_ends_it(database: Database) -> None:
-    """Let PostgreSQL end the one connection, as a restart does, while nobody uses it."""
-    async with database.reading() as session:
-        pid = await session.scalar(text("SELECT pg_backend_pid()"))
-    other = Database(database.engine.url.render_as_string(hide_password=False), pool_size=1)
-    async with other.reading() as session:
-        await session.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-    await other.close()
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_a_connection_that_broke_right_after_its_use_fails_one_transaction(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    database = Database(database_url, pool_size=1)
-    await server_ends_it(database)
-    monkeypatch.setattr("models.database.RESTED", 3600.0)
-    with pytest.raises(AWAY):
-        await database.is_there()
-    assert await database.is_there()
-    await database.close()
