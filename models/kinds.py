@@ -71,8 +71,9 @@ EVENT_KINDS = frozenset(QUEUES) - {REAUTH_REQUESTED, RETIREMENT_APPROVED, NOTICE
 FROM_NYLAS = frozenset({GRANT_CREATED, GRANT_UPDATED, GRANT_EXPIRED, GRANT_DELETED})
 
 MOST_IDS = {Queue.INTERACTIVE: 200, Queue.BULK: 100, Queue.NOTICES: 200}
+MOST_ITEMS = 200
 
 
 def most_ids(kind: str) -> int:
     """Say how many row ids one message of this kind may carry."""
-    return MOST_IDS[QUEUES[kind]]
+    return MOST_ITEMS if kind == REAUTH_REQUESTED else MOST_IDS[QUEUES[kind]]

@@ -33,7 +33,8 @@ async def explained(ctx: Context, session: AsyncSession, steps: Sequence[Progres
     told = [(step, step.tiding) for step in steps if step.tiding]
     if not told:
         return []
-    open_ones = await open_ones_of_grants(session, ctx)
+    may_be = any(step.grant.status is GrantStatus.EXPIRED for step, _ in told)
+    open_ones = await open_ones_of_grants(session, ctx) if may_be else []
     if any(tiding.step is Step.PLAN for _, tiding in told):
         open_ones += await _detect(ctx, session, open_ones, now=now)
     return [News(step.grant, tiding, step.spell, step.change, covering(open_ones, step.grant)) for step, tiding in told]

@@ -76,7 +76,7 @@ async def test_what_was_rung_for_before_a_pause_is_not_asked_for(ctx: Context, s
 async def test_a_cancelled_campaign_gives_up_what_is_left_and_keeps_what_was_done(
     ctx: Context, sim: Running, clock: SetClock, rings: Rings
 ) -> None:
-    await known(ctx, sim, 150, status="invalid", credential_id=ACCOUNT)
+    await known(ctx, sim, 250, status="invalid", credential_id=ACCOUNT)
     campaign_id = await started(ctx)
     await reauthenticate.run(ctx, rings.heard.pop(0)[1])
 
@@ -84,10 +84,10 @@ async def test_a_cancelled_campaign_gives_up_what_is_left_and_keeps_what_was_don
     await run_out(ctx, rings)
 
     items = await the_items(ctx, campaign_id)
-    assert [sum(item.outcome is end for item in items) for end in (Outcome.DONE, Outcome.CANCELLED)] == [100, 50]
+    assert [sum(item.outcome is end for item in items) for end in (Outcome.DONE, Outcome.CANCELLED)] == [200, 50]
     campaign = await the_campaign(ctx, campaign_id)
     assert (campaign.status, campaign.finished_at) == (CampaignStatus.CANCELLED, clock())
-    assert calls(sim) == 100
+    assert calls(sim) == 200
 
 
 async def test_a_worker_that_died_with_items_in_hand_does_not_keep_a_cancelled_campaign_open(

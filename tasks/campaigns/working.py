@@ -22,7 +22,7 @@ from tasks.claiming import Claim, claimed
 from tasks.connectors import known_connectors
 from tasks.context import Context
 
-A_MOMENT = 0.025
+A_MOMENT = 0.05
 """Seconds in which more results are waited for."""
 
 
