@@ -87,7 +87,12 @@ class Arriving:
         self.failed.append(f"delete: {grant_id} is still there")
 
 
-COMMANDS = (("sync",), ("events", "list", "--limit", "5"), ("campaigns", "list"), ("doctor", "--json"))
+COMMANDS = (
+    ("sync",),
+    ("events", "list", "--limit", "5"),
+    ("campaigns", "list"),
+    ("grants", "list", "--status", "expired"),
+)
 
 
 def pool(wave: int) -> str:

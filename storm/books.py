@@ -52,6 +52,8 @@ class NoticeRow:
     reason: str | None = None
     undelivered: int = 0
     """Deliveries of it that have not ended well."""
+    overtaken: bool = False
+    """Whether it was no more true when it was to be delivered, and its delivery says so."""
 
 
 @dataclass(frozen=True, slots=True)

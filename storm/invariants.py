@@ -85,7 +85,7 @@ def notices(books: Books) -> Iterator[str]:
     for notice in books.notices:
         if notice.due and not notice.settled:
             yield f"the notice {notice.id} ({notice.kind}) was never told: {notice.reason}"
-        elif notice.outcome == DONE and not notice.undelivered and notice.id not in heard:
+        elif notice.outcome == DONE and not (notice.undelivered or notice.overtaken or notice.id in heard):
             yield f"the notice {notice.id} ({notice.kind}) counts as delivered, and the product never heard it"
         elif notice.undelivered:
             yield f"the notice {notice.id} ({notice.kind}) was not delivered"

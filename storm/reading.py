@@ -104,14 +104,10 @@ async def transitions(database: Database) -> list[TransitionRow]:
 async def notices(database: Database) -> list[NoticeRow]:
     """All notices."""
     soon = datetime.now(UTC) + LATER
-    undone = (col(Delivery.outcome).is_(None)) | (col(Delivery.outcome) != Outcome.DONE)
     async with database.reading() as session:
-        open_deliveries = Counter(
-            str(id)
-            for id in await session.scalars(
-                select(col(Delivery.notice_id)).where(undone, func.coalesce(col(Delivery.outcome), "") != "skipped")
-            )
-        )
+        ends = (await session.execute(select(col(Delivery.notice_id), col(Delivery.outcome)))).all()
+        overtaken = {str(id) for id, outcome in ends if outcome is Outcome.SKIPPED}
+        undelivered = Counter(str(id) for id, outcome in ends if outcome not in (Outcome.DONE, Outcome.SKIPPED))
         return [
             NoticeRow(
                 str(row.id),
@@ -123,7 +119,8 @@ async def notices(database: Database) -> list[NoticeRow]:
                 row.due_at < soon,
                 row.outcome.value if row.outcome else None,
                 row.reason or (f"held by {row.held_by.value}" if row.held_by else None),
-                open_deliveries[str(row.id)],
+                undelivered[str(row.id)],
+                str(row.id) in overtaken,
             )
             for row in await session.scalars(select(Notice))
         ]

@@ -157,8 +157,8 @@ async def _strike(stage: Stage, wave: Wave) -> Struck:
     if not await until(lambda: stage.is_settled(moment), seconds=RECOVERS_AT_LAST):
         proof += "; and nothing was settled after it"
     recovered = time.monotonic()
-    stage.troubled.append((began, recovered))
     await all_started()
+    stage.troubled.append((began, time.monotonic()))
     return Struck(strike.kind, proof, fired, over - began, recovered - over)
 
 

@@ -80,9 +80,9 @@ PAGE = "<html><title>Welcome</title><h1>It works!</h1></html>"
 PROVIDER = {"error": {"type": "rate_limit_error", "message": "Too many requests", "provider_error": {"code": 429}}}
 
 BLOWS: Mapping[str, tuple[Blow, float]] = {
-    "nylas: 429 of its own": (on("429", READS, count=15, status=429, headers={"Retry-After": "1"}), 2.0),
+    "nylas: 429 of its own": (on("429", READS, count=8, status=429, headers={"Retry-After": "1"}), 2.0),
     "nylas: 429 of the provider": (on("429-provider", WRITES, count=6, status=429, body=PROVIDER), 4.0),
-    "nylas: 500": (on("500", READS, count=12, status=500), 3.0),
+    "nylas: 500": (on("500", READS, count=8, status=500), 3.0),
     "nylas: hangs after the effect": (
         on("hang", WRITES, count=3, mode="hang_after_effect", delay_ms=21_000, lasts=GIVES_UP_AFTER, ambiguous=True),
         25.0,

@@ -12,7 +12,7 @@ from sqlmodel import col
 from models import Event
 from storm.parts import BEATS, CONCURRENCY, OURS, STARTED_AGAIN_AFTER, WORKERS
 from storm.processes import STOPPED, state
-from storm.stage import DidNotFire, Stage
+from storm.stage import DidNotFire, Stage, until
 from tasks.context import LEASE
 
 PAST_THE_LEASE = 2.0
@@ -44,7 +44,11 @@ async def _kill(stage: Stage, name: str) -> str:
     if not before:
         raise DidNotFire(f"{name} did not run")
     await parts.end(name, by=signal.SIGKILL)
-    if state(before) not in ("", "Z"):
+
+    async def gone() -> bool:
+        return state(before) in ("", "Z")
+
+    if not await until(gone, seconds=5):
         raise DidNotFire(f"{name} lives on as {before}")
     task = asyncio.create_task(_start_again(stage, name))
     _starting.add(task)
