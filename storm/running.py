@@ -27,7 +27,7 @@ from storm.stage import DidNotFire, Stage, until
 
 POOL = 25
 RECOVERS_AT_LAST = 120.0
-QUIET_WITHIN = 180.0
+QUIET_WITHIN = 120.0
 QUIET_FOR = 3
 SOAK = 600.0
 Tell = Callable[[str], None]
