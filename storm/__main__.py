@@ -28,15 +28,21 @@ def main(
     sqlite: Annotated[bool, typer.Option("--sqlite", help="On SQLite instead of PostgreSQL.")] = False,
     seconds: Annotated[float, typer.Option(min=5, help="How long work arrives at least.")] = 300,
     minutes: Annotated[float, typer.Option(min=0, help="The same in minutes, for a soak.")] = 0,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only faults whose name has this in it; may be given again.")
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="A folder to keep all logs and tables in.")] = None,
 ) -> None:
     """Let everything that can die do so while work arrives; then count what was lost or done twice."""
     seed = random.SystemRandom().randrange(1_000_000) if seed is None else seed
     seconds = minutes * 60 or seconds
     users = max(FEWEST_USERS, events // EVENTS_A_USER)
-    plan = make_plan(seed, kinds(on_postgres=not sqlite), events=events, faults=faults, seconds=seconds, users=users)
+    chosen = [kind for kind in kinds(on_postgres=not sqlite) if not only or any(part in kind.name for part in only)]
+    if not chosen:
+        raise typer.BadParameter("there is no such fault on this database")
+    plan = make_plan(seed, chosen, events=events, faults=faults, seconds=seconds, users=users)
     again = f"./dev storm --events {events} --faults {faults} --seconds {seconds:g} --seed {seed}"
-    again += " --sqlite" if sqlite else ""
+    again += (" --sqlite" if sqlite else "") + "".join(f" --only '{part}'" for part in only or ())
     out.print(again)
     if keep:
         keep.mkdir(parents=True, exist_ok=True)

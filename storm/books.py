@@ -124,4 +124,6 @@ class Books:
     recoveries: list[float] = field(default_factory=list)
     calm: list[float] = field(default_factory=list)
     without_valkey: list[float] = field(default_factory=list)
+    late: float = 0.0
+    """By how much a timer of the storm's own was late, at its p99: so much of what it measures is its own."""
     growth: dict[str, float] = field(default_factory=dict)

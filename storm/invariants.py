@@ -209,12 +209,12 @@ def growth(books: Books) -> Iterator[str]:
 
 
 def intake(books: Books) -> Iterator[str]:
-    """Webhooks are answered at once, whatever becomes of Valkey."""
+    """Webhooks are answered at once, whatever becomes of Valkey: as measured, less what the measuring itself was late."""
     for when, took, within in (
         ("when all was calm", books.calm, CALM_WITHIN),
         ("while Valkey was away", books.without_valkey, TROUBLED_WITHIN),
     ):
-        if (slow := quantile(took, 0.99)) > within:
+        if (slow := quantile(took, 0.99) - books.late) > within:
             yield f"{when} 99 % of webhooks were answered within {slow * 1_000:.0f} ms; {within * 1_000:g} are promised"
 
 

@@ -131,7 +131,7 @@ def _choose(draw: random.Random, kinds: Sequence[Kind], faults: int, seconds: fl
                 break
             if kind.seconds >= LONG:
                 if kind.seconds > for_long:
-                    continue
+                    continue  # it would leave too little to the others
                 for_long -= kind.seconds
             chosen.append(kind)
         if len(chosen) == taken:

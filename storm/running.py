@@ -16,6 +16,7 @@ from storm.courier import Courier
 from storm.faults import FAULTS
 from storm.faults.processes import all_started
 from storm.growth import Growth
+from storm.invariants import quantile
 from storm.leaks import Listener, in_files, leaked
 from storm.nylas import Nylas
 from storm.office import Office
@@ -29,6 +30,7 @@ POOL = 25
 RECOVERS_AT_LAST = 120.0
 QUIET_WITHIN = 120.0
 QUIET_FOR = 3
+TICK = 0.01
 SOAK = 600.0
 Tell = Callable[[str], None]
 
@@ -103,8 +105,9 @@ async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
     began = time.monotonic()
     arriving, growth = Arriving(stage), Growth(stage.parts)
     listener = Listener(stage.parts.redis_url, stage.parts.folder / "monitor.txt")
-    behind = [asyncio.create_task(work) for work in (stage.parts.look_after(), growth.watch(), listener.listen())]
-    struck, leaks = list[Struck](), list[str]()
+    struck, leaks, late = list[Struck](), list[str](), list[float]()
+    works = stage.parts.look_after(), growth.watch(), listener.listen(), _see_how_late(late)
+    behind = [asyncio.create_task(work) for work in works]
     try:
         for wave in plan.waves:
             arrival = asyncio.create_task(arriving.wave(wave))
@@ -122,6 +125,7 @@ async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
     seconds = time.monotonic() - began
     books = await _books(stage, arriving)
     books.recoveries = [one.recovery for one in struck]
+    books.late = quantile(late, 0.99)
     books.growth = growth.ratios() if seconds >= SOAK else {}
     books.secrets_found = leaks + await asyncio.to_thread(_leaks, stage)
     office, people, courier = stage.office, stage.people, stage.courier
@@ -137,6 +141,15 @@ async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
         or "nothing",
     }
     return Outcome(plan, books, struck, seconds, stage.parts.deaths, counts, left)
+
+
+async def _see_how_late(late: list[float]) -> None:
+    """Note by how much a timer is late, again and again, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + TICK
+        await asyncio.sleep(TICK)
+        late.append(loop.time() - due)
 
 
 async def _strike(stage: Stage, wave: Wave) -> Struck:

@@ -37,6 +37,7 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str) -> Table:
         ("extra calls", f"{extra_calls(books)} renewals; {books.interrupted} could be explained"),
         ("intake p99, calm", _latency(books.calm)),
         ("intake p99, no Valkey", _latency(books.without_valkey)),
+        ("a timer of the storm's own, p99", f"{books.late * 1_000:.0f} ms late"),
         *outcome.counts.items(),
         ("deaths that nobody ordered", ", ".join(f"{one.name} ({one.code})" for one in outcome.deaths) or "none"),
         ("events, by their ends", _ends(books)),
