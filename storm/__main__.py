@@ -4,6 +4,7 @@ import asyncio
 import random
 import tempfile
 import time
+from math import inf
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +41,15 @@ def main(
     chosen = [kind for kind in kinds(on_postgres=not sqlite) if not only or any(part in kind.name for part in only)]
     if not chosen:
         raise typer.BadParameter("there is no such fault on this database")
-    plan = make_plan(seed, chosen, events=events, faults=faults, seconds=seconds, users=users)
+    plan = make_plan(
+        seed,
+        chosen,
+        events=events,
+        faults=faults,
+        seconds=seconds,
+        users=users,
+        for_long=inf if only else None,
+    )
     again = f"./dev storm --events {events} --faults {faults} --seconds {seconds:g} --seed {seed}"
     again += (" --sqlite" if sqlite else "") + "".join(f" --only '{part}'" for part in only or ())
     out.print(again)

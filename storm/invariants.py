@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from storm.books import Books, Heard, NoticeRow, TransitionRow
 
@@ -30,7 +31,7 @@ class Promise:
 def quantile(values: Sequence[float], share: float) -> float:
     """The value that so large a share of them does not exceed; 0 of none."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, max(0, round(share * len(ordered) + 0.5) - 1))] if ordered else 0.0
+    return ordered[max(0, ceil(round(share * len(ordered), 6)) - 1)] if ordered else 0.0
 
 
 def webhooks(books: Books) -> Iterator[str]:
@@ -209,7 +210,7 @@ def growth(books: Books) -> Iterator[str]:
 
 
 def intake(books: Books) -> Iterator[str]:
-    """Webhooks are answered at once, whatever becomes of Valkey: as measured, less what the measuring itself was late."""
+    """Webhooks are answered at once, whatever becomes of Valkey; what the measuring itself was late does not count."""
     for when, took, within in (
         ("when all was calm", books.calm, CALM_WITHIN),
         ("while Valkey was away", books.without_valkey, TROUBLED_WITHIN),

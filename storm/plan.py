@@ -98,10 +98,19 @@ class Plan:
         return sum(arrival.act in WEBHOOKS for wave in self.waves for arrival in wave.arrivals)
 
 
-def make_plan(seed: int, kinds: Sequence[Kind], *, events: int, faults: int, seconds: float, users: int) -> Plan:
-    """Draw a plan. The same arguments make the same plan."""
+def make_plan(
+    seed: int,
+    kinds: Sequence[Kind],
+    *,
+    events: int,
+    faults: int,
+    seconds: float,
+    users: int,
+    for_long: float | None = None,
+) -> Plan:
+    """Draw a plan. The same arguments make the same plan. Long faults may take half of the time, or `for_long`."""
     draw = random.Random(seed)
-    chosen = _choose(draw, kinds, faults, seconds)
+    chosen = _choose(draw, kinds, faults, seconds / 2 if for_long is None else for_long)
     waves, span = faults + 2, seconds / (faults + 2)
     cuts = [events * number // waves for number in range(waves + 1)]
     campaigns_each = max(1, waves // 6)
@@ -120,10 +129,9 @@ def make_plan(seed: int, kinds: Sequence[Kind], *, events: int, faults: int, sec
     return Plan(seed, tuple(made))
 
 
-def _choose(draw: random.Random, kinds: Sequence[Kind], faults: int, seconds: float) -> list[Kind]:
+def _choose(draw: random.Random, kinds: Sequence[Kind], faults: int, for_long: float) -> list[Kind]:
     """Choose faults: all kinds before any comes again, but for long ones that would take too much of the time."""
     chosen: list[Kind] = []
-    for_long = seconds / 2
     while len(chosen) < faults:
         taken = len(chosen)
         for kind in draw.sample(list(kinds), len(kinds)):
