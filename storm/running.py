@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ RECOVERS_AT_LAST = 120.0
 QUIET_WITHIN = 120.0
 QUIET_FOR = 3
 TICK = 0.01
+WARM_UP = 10
 SOAK = 600.0
 Tell = Callable[[str], None]
 
@@ -99,12 +101,16 @@ async def _prepare(stage: Stage, plan: Plan, users: int) -> None:
         if await stage.office.run(*command) is None:
             raise RuntimeError(f"evergrant {command[0]} failed:\n{stage.office.said[-1]}")
     await parts.start("web", *WORKERS, *BEATS)
+    for _ in range(WARM_UP):
+        moment = await stage.hint()
+        await until(partial(stage.is_settled, moment), seconds=RECOVERS_AT_LAST)
 
 
 async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
     began = time.monotonic()
     arriving, growth = Arriving(stage), Growth(stage.parts)
     listener = Listener(stage.parts.redis_url, stage.parts.folder / "monitor.txt")
+    stage.courier.answered.clear()
     struck, leaks, late = list[Struck](), list[str](), list[float]()
     works = stage.parts.look_after(), growth.watch(), listener.listen(), _see_how_late(late)
     behind = [asyncio.create_task(work) for work in works]
