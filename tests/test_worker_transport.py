@@ -38,7 +38,7 @@ def test_the_app_speaks_by_ours() -> None:
     """Asked in a process of its own, since Kombu remembers the transport of the first connection."""
     program = """if True:
         from worker.app import make_app
-                print(type(make_app("redis://127.0.0.1:1/0").connection_for_write().transport).__module__)
+        print(type(make_app("redis://127.0.0.1:1/0").connection_for_write().transport).__module__)
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "worker.transport"
