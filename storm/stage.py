@@ -58,7 +58,7 @@ class Stage:
             "time": moment.timestamp(),
             "data": {"application_id": "storm", "object": about},
         }
-        await self.courier.bring(event)
+        await self.courier.bring(event, hurry=True)
         return moment
 
     async def is_settled(self, moment: datetime) -> bool:
