@@ -156,7 +156,7 @@ async def test_a_refused_api_key_says_nothing_about_the_grant_and_the_event_wait
     await confirm_expiry.run(ctx, [event_id])
 
     event = await the_event(ctx, event_id)
-    assert (event.settled_at, event.due_at) == (None, clock() + timedelta(seconds=10))
+    assert (event.settled_at, event.due_at) == (None, clock() + timedelta(seconds=5))
     assert event.reason is not None
     assert event.reason.startswith("Nylas answered 401")
     assert "API key" in event.reason
