@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from storm.parts import Parts
 
 TIMES = 8
 AGAIN_AFTER = 2.0
-WITHIN = 60.0
+WITHIN = 40.0
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ class Office:
     async def _once(self, arguments: tuple[str, ...]) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "ingress", *arguments),
-            env={**os.environ, **self.parts.environ},
+            env={**os.environ, **self.parts.environ, "PYTHONFAULTHANDLER": "1"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -58,7 +59,7 @@ class Office:
             async with asyncio.timeout(WITHIN):
                 out, err = await process.communicate()
         except TimeoutError:
-            process.kill()
+            process.send_signal(signal.SIGABRT)  # so that it says where it hangs
             out, err = await process.communicate()
         self.said.append(f"{' '.join(arguments)}: {process.returncode}\n{err.decode(errors='replace')}")
         return process.returncode or 0, out.decode(errors="replace")
