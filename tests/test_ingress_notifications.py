@@ -38,6 +38,8 @@ EXPIRED: dict[str, Any] = {
 GRANT_ID = EXPIRED["data"]["object"]["grant_id"]
 
 POISON = {
+    "not a number": b'{"type":"grant.expired","id":"x","time":NaN,"data":{"object":{"grant_id":"g"}}}',
+    "no end": b'{"type":"grant.expired","id":"x","data":{"object":{"grant_id":"g","code":-Infinity}}}',
     "deep array": b"[" * 100_000,
     "deep object": b'{"type":"grant.expired","data":' + b'{"a":' * 100_000,
     "deep and closed": b'{"type":"grant.expired","data":' + b"[" * 90_000 + b"]" * 90_000 + b"}",
@@ -164,7 +166,7 @@ def test_a_grant_event_with_any_other_data_is_set_aside(data: object) -> None:
     assert changed(data=data).outcome is Outcome.SET_ASIDE
 
 
-@pytest.mark.parametrize("time", [None, True, "soon", [], -1e300, 1e999, float("nan"), 10**18, -(10**18), 10**400])
+@pytest.mark.parametrize("time", [None, True, "soon", [], -1e300, 10**18, -(10**18), 10**400])
 def test_a_time_that_is_none_is_left_out(time: object) -> None:
     event = changed(time=time)
     assert (event.occurred_at, event.grant_id) == (None, GRANT_ID)
@@ -240,8 +242,8 @@ async def test_whatever_is_read_can_be_stored(database: Database) -> None:
     [
         (b'{"type":"grant.expired"}', "nylas:4f1374317b2c41d9c1d02c45e7ed2bdd73bcc3297eb792a78e367ee1896a81f5"),
         (
-            b'{"id":"\\ud800","data":{"b":NaN,"a":[1.0,1e999,10000000000000000000000]},"type":"grant.\\u0065xpired"}',
-            "nylas:5904d4740c7f530f843c277d41c4c6c4c5635b779db3adba7eb572897503e134",
+            b'{"id":"\\ud800","data":{"b":null,"a":[1.0,1e999,10000000000000000000000]},"type":"grant.\\u0065xpired"}',
+            "nylas:024f40efcc5eab656fd71a1da1d76faa90581ad1a465cc2986123acae10110aa",
         ),
         (json.dumps(EXPIRED).encode(), "nylas:4ae3bdb842fe8d49aa8059bceeb2654f5376a39547253184a28f2b5b6376bd15"),
         (b"[", "unreadable:245843abef9e72e7efac30138a994bf6301e7e1d7d7042a33d42e863d2638811"),
@@ -252,8 +254,16 @@ def test_the_key_of_an_event_is_what_it_has_always_been(body: bytes, key: str) -
     assert read(body).key == key
 
 
+def is_json(value: object) -> bool:
+    """Tell what is JSON from what only Python writes, and reads."""
+    try:
+        return bool(json.dumps(value, allow_nan=False))
+    except ValueError:
+        return False
+
+
 @settings(max_examples=150, deadline=None)
-@given(envelopes.filter(lambda envelope: envelope["type"] == "grant.expired"))
+@given(envelopes.filter(lambda envelope: envelope["type"] == "grant.expired" and is_json(envelope)))
 def test_the_key_is_a_hash_of_what_says_which_event_it_is(envelope: dict[str, Any]) -> None:
     data = envelope.get("data")
     what = {name: envelope.get(name) for name in ("type", "id", "time", "data")}

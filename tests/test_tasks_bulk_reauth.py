@@ -39,7 +39,7 @@ async def run_out(ctx: Context, rings: Rings) -> None:
     while rings.heard:
         kind, ids = rings.heard.pop(0)
         assert kind == REAUTH_REQUESTED
-        assert len(ids) <= 100
+        assert len(ids) <= 200
         await reauthenticate.run(ctx, ids)
 
 
