@@ -52,7 +52,7 @@ def among(column: Any, values: Iterable[UUID] | Iterable[str]) -> sa.ColumnEleme
     """Say that a column of ids or words is one of these, as `column.in_(values)` does.
 
     An IN has a text of its own for each number of values: SQLAlchemy writes it out anew each time, and PostgreSQL, and
-    SQLite as well, prepares a statement for each. That was a seventh of the processor time of a worker in bulk.
+    SQLite as well, prepares a statement for each.
     """
     of = UUID if isinstance(column.type, sa.Uuid) else str
     return Among(column, sa.bindparam(None, list(values), type_=Values(of), unique=True))

@@ -109,7 +109,8 @@ async def take_unrung(
 
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:
     """Say that none of the rows is due and free any more; nothing is locked for that."""
-    any_row = sa.select(col(model.id)).where(among(col(model.id), ids), open_at(model, now)).limit(1)
+    kept = model.mapped()
+    any_row = sa.select(col(kept.id)).where(among(col(kept.id), ids), open_at(kept, now)).limit(1)
     return (await session.execute(any_row)).first() is None
 
 
@@ -117,11 +118,12 @@ async def others_open(
     session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool], now: datetime, most: int
 ) -> Sequence[UUID]:
     """Choose and lock rows that are due and free, oldest first, and that never had a worker die or fail on them."""
-    sound = col(model.lease_until).is_(None) & (col(model.crashes) == 0)
+    kept = model.mapped()
+    sound = col(kept.lease_until).is_(None) & (col(kept.crashes) == 0)
     wanted = (
-        sa.select(col(model.id))
-        .where(open_at(model, now), sound, *condition)
-        .order_by(col(model.due_at), col(model.id))
+        sa.select(col(kept.id))
+        .where(open_at(kept, now), sound, *condition)
+        .order_by(col(kept.due_at), col(kept.id))
         .limit(most)
         .with_for_update(skip_locked=True)
     )

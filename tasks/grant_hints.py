@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Event, Grant, Outcome, TransitionData
+from models import Event, EventData, Grant, Outcome, TransitionData
+from models.among import among
 from models.claims import close, postpone
 from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECHECK, GRANT_REPORTED, GRANT_UPDATED
 from nylas_api import NylasError, Transient
@@ -55,7 +56,7 @@ async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
 
     Nylas is not asked about one that an open incident explains: that looks after it.
     """
-    async with claimed(ctx, Event, event_ids, others=_alike(ctx, GRANT_RECHECK)) as claim:
+    async with claimed(ctx, EventData, event_ids, others=_alike(ctx, GRANT_RECHECK)) as claim:
         async with claim.settling() as (session, events):
             covered = await hold_covered(ctx, session, {event.grant_id for event in events if event.grant_id})
             for event in events:
@@ -77,7 +78,7 @@ async def look_again(ctx: Context, kind: str, event_ids: Sequence[UUID], *, says
     ones do no harm. When Nylas can't be asked, the events stay due, and a grant that is said to have died is suspect
     until it can.
     """
-    async with claimed(ctx, Event, event_ids, others=_alike(ctx, kind)) as claim:
+    async with claimed(ctx, EventData, event_ids, others=_alike(ctx, kind)) as claim:
         await _look(claim, claim.rows, says_it_died=says_it_died)
 
 
@@ -85,12 +86,12 @@ def _alike(ctx: Context, kind: str) -> ColumnElement[bool]:
     return (col(Event.application_id) == ctx.application_id) & (col(Event.kind) == kind)
 
 
-async def _look(claim: Claim[Event], rows: Sequence[Event], *, says_it_died: bool = False) -> None:
+async def _look(claim: Claim[EventData], rows: Sequence[EventData], *, says_it_died: bool = False) -> None:
     ctx = claim.ctx
     looks = await ctx.look_at_many(event.grant_id for event in rows if event.grant_id)
     async with claim.settling_together(rows) as (session, events):
         now = ctx.now()
-        first: dict[str, Event] = {}
+        first: dict[str, EventData] = {}
         for event in events:
             first.setdefault(event.grant_id or "", event)
         seen: dict[str, tuple[Look, Cause]] = {}
@@ -120,10 +121,10 @@ async def _unknown(session: AsyncSession, gone: Sequence[Look]) -> set[str]:
     if not gone:
         return set()
     ids = {look.grant_id for look in gone}
-    return ids - set(await session.scalars(select(col(Grant.id)).where(col(Grant.id).in_(ids))))
+    return ids - set(await session.scalars(select(col(Grant.id)).where(among(col(Grant.id), ids))))
 
 
-def _park(ctx: Context, event: Event, look: Look) -> None:
+def _park(ctx: Context, event: EventData, look: Look) -> None:
     """Nobody knows the grant: look again for a while, since Nylas' own records may lag behind what it tells.
 
     A deletion is no news of a grant that was not ours.
@@ -137,7 +138,7 @@ def _park(ctx: Context, event: Event, look: Look) -> None:
         close(event, Outcome.IGNORED, now=now, reason=reason, request_id=look.request_id)
 
 
-def expired_at(event: Event) -> datetime | None:
+def expired_at(event: EventData) -> datetime | None:
     """Read when a grant worked last, by its `grant.expired` notification (`grant_updated_at`, unix seconds)."""
     try:
         told = json.loads(event.raw)["data"]["object"]["grant_updated_at"]
@@ -146,7 +147,7 @@ def expired_at(event: Event) -> datetime | None:
         return None
 
 
-def _settle(ctx: Context, event: Event, look: Look | NylasError | None, change: TransitionData | None) -> None:
+def _settle(ctx: Context, event: EventData, look: Look | NylasError | None, change: TransitionData | None) -> None:
     now = ctx.now()
     match look:
         case Look():
