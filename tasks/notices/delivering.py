@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle.patience import PATIENCE, pause
-from models import Delivery, Endpoint, Grant, Notice, Outcome
+from models import Delivery, DeliveryData, Endpoint, Grant, Notice, Outcome
+from models.among import among
+from models.bulk import write_changes
 from models.claims import close, postpone
 from models.kinds import DELIVERY_DUE
 from tasks.claiming import Claim, claimed
@@ -26,7 +28,7 @@ log = structlog.get_logger()
 AT_ONCE = 8
 UNTRIED = Attempt(End.UNTRIED)
 
-Results = Sequence[tuple[Delivery, Attempt]]
+Results = Sequence[tuple[DeliveryData, Attempt]]
 
 
 @shared_task(name=DELIVERY_DUE)
@@ -45,7 +47,7 @@ async def _by_endpoint(ctx: Context, ids: Sequence[UUID]) -> list[tuple[Endpoint
     wanted = (
         select(Endpoint, col(Delivery.id))
         .join(Delivery, col(Delivery.endpoint_id) == col(Endpoint.id))
-        .where(col(Delivery.id).in_(ids))
+        .where(among(col(Delivery.id), ids))
         .order_by(col(Delivery.id))
     )
     found: dict[UUID, tuple[Endpoint, list[UUID]]] = {}
@@ -66,7 +68,7 @@ async def _deliver_to(ctx: Context, endpoint: Endpoint, ids: Sequence[UUID]) -> 
         ids = ids[:1]
     ctx.outbound.busy.add(endpoint.id)
     try:
-        async with claimed(ctx, Delivery, ids) as claim:
+        async with claimed(ctx, DeliveryData, ids) as claim:
             if endpoint.removed_at:
                 await _cancel(claim)
             elif claim.rows:
@@ -76,20 +78,20 @@ async def _deliver_to(ctx: Context, endpoint: Endpoint, ids: Sequence[UUID]) -> 
     await ring_deliveries(ctx, endpoint.id)
 
 
-async def _cancel(claim: Claim[Delivery]) -> None:
+async def _cancel(claim: Claim[DeliveryData]) -> None:
     async with claim.settling() as (_session, rows):
         for row in rows:
             close(row, Outcome.CANCELLED, now=claim.ctx.now(), reason="the endpoint was removed")
 
 
-async def _send_all(claim: Claim[Delivery], endpoint: Endpoint) -> None:
+async def _send_all(claim: Claim[DeliveryData], endpoint: Endpoint) -> None:
     """Send side by side, a few at once, and stop where the endpoint shows that it is in trouble."""
     ctx = claim.ctx
     matters = await _read(ctx, claim.rows)
-    results: asyncio.Queue[tuple[Delivery, Attempt]] = asyncio.Queue()
+    results: asyncio.Queue[tuple[DeliveryData, Attempt]] = asyncio.Queue()
     gate, trouble = asyncio.Semaphore(AT_ONCE), asyncio.Event()
 
-    async def one(row: Delivery) -> None:
+    async def one(row: DeliveryData) -> None:
         async with gate:
             held_back = trouble.is_set() or row.id not in matters
             result = UNTRIED if held_back else await attempt(ctx, matters[row.id], endpoint)
@@ -104,13 +106,13 @@ async def _send_all(claim: Claim[Delivery], endpoint: Endpoint) -> None:
     await _see_to(ctx, endpoint, settling.result())
 
 
-async def _read(ctx: Context, rows: Sequence[Delivery]) -> Mapping[UUID, Matter]:
+async def _read(ctx: Context, rows: Sequence[DeliveryData]) -> Mapping[UUID, Matter]:
     """Read at once what the deliveries are about, of those that no earlier one goes before."""
     wanted = (
         select(Delivery, Notice, Grant)
         .join(Notice, col(Delivery.notice_id) == col(Notice.id))
         .join(Grant, col(Notice.grant_id) == col(Grant.id), isouter=True)
-        .where(col(Delivery.id).in_([row.id for row in rows]), first_in_line())
+        .where(among(col(Delivery.id), [row.id for row in rows]), first_in_line())
     )
     async with ctx.database.reading() as session:
         return {
@@ -119,7 +121,7 @@ async def _read(ctx: Context, rows: Sequence[Delivery]) -> Mapping[UUID, Matter]
 
 
 async def _settle_as_they_come(
-    claim: Claim[Delivery], endpoint: Endpoint, results: asyncio.Queue[tuple[Delivery, Attempt]]
+    claim: Claim[DeliveryData], endpoint: Endpoint, results: asyncio.Queue[tuple[DeliveryData, Attempt]]
 ) -> Attempt | None:
     """Commit what has come since the last commit, again and again; return what troubles the endpoint, if anything."""
     left, worst = len(claim.rows), None
@@ -133,17 +135,17 @@ async def _settle_as_they_come(
     return worst
 
 
-async def _settle(claim: Claim[Delivery], endpoint: Endpoint, batch: Results) -> None:
+async def _settle(claim: Claim[DeliveryData], endpoint: Endpoint, batch: Results) -> None:
     ctx, now = claim.ctx, claim.ctx.now()
     results: Mapping[UUID, Attempt] = {row.id: result for row, result in batch}
     async with claim.settling([row for row, _ in batch]) as (session, rows):
         for row in rows:
             _settle_one(row, results[row.id], now=now, chance=ctx.chance())
-        await session.flush()
+        await write_changes(session, rows)
         await _note(ctx, session, endpoint, [result for _, result in batch], now=now)
 
 
-def _settle_one(row: Delivery, result: Attempt, *, now: datetime, chance: float) -> None:
+def _settle_one(row: DeliveryData, result: Attempt, *, now: datetime, chance: float) -> None:
     row.http_status = result.status or row.http_status
     tried_for = now - (row.since or now)
     match result.end:
