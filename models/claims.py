@@ -15,7 +15,7 @@ from models.bulk import write_changes
 from models.columns import id_field, words
 from models.row import RowData, table_of
 
-RING_AGAIN = timedelta(seconds=5)
+RING_AGAIN = timedelta(seconds=3)
 MOST_CRASHES = 5
 MOST_ATTEMPTS = 450  # about three days of them, ten minutes apart
 

@@ -11,13 +11,13 @@ from sqlmodel import col
 from models import Campaign, CampaignItem, CampaignStatus, Event, Outcome
 from models.claims import claim, close
 from models.columns import new_id
-from models.kinds import EVENT_KINDS, GRANT_EXPIRED, GRANT_UPDATED, REAUTH_REQUESTED, UNREADABLE
+from models.kinds import EVENT_KINDS, GRANT_EXPIRED, GRANT_UPDATED, REAUTH_REQUESTED, UNREADABLE, most_ids
 from simulator import Running
-from tasks.context import Context
+from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tests.conftest import Rings, SetClock, another_worker
 from tests.statements import statements, writes
 from tests.stories import hint, hints, known, stored, the_campaign
-from worker.sweeper import EVENTS_AT_ONCE, ITEMS_AT_ONCE, sweep
+from worker.sweeper import EVENTS_AT_ONCE, sweep
 
 
 async def set_on(ctx: Context, ids: list[UUID], **values: object) -> None:
@@ -78,10 +78,10 @@ async def test_an_item_whose_worker_died_is_rung_for_alone(
     assert sorted(rings.heard) == sorted((REAUTH_REQUESTED, [row]) for row in ids)
 
 
-async def test_nothing_is_rung_for_twice_within_five_seconds(ctx: Context, clock: SetClock, rings: Rings) -> None:
+async def test_nothing_is_rung_for_twice_within_three_seconds(ctx: Context, clock: SetClock, rings: Rings) -> None:
     row = await hint(ctx, GRANT_UPDATED, "g1")
     assert await sweep(ctx) == 1
-    for _ in range(5):
+    for _ in range(3):
         assert await sweep(ctx) == 0
         clock.forward(seconds=1)
     clock.forward(seconds=0.1)
@@ -132,11 +132,12 @@ async def test_a_flood_is_rung_for_in_parts_oldest_first(ctx: Context, clock: Se
 async def test_the_items_of_a_campaign_are_rung_for_a_few_chunks_at_a_time(
     ctx: Context, sim: Running, clock: SetClock, rings: Rings
 ) -> None:
-    await campaign_of(ctx, await known(ctx, sim, ITEMS_AT_ONCE + 50))
-    assert await sweep(ctx) == ITEMS_AT_ONCE
+    at_once = BULK_CHUNKS_AT_ONCE * most_ids(REAUTH_REQUESTED)
+    await campaign_of(ctx, await known(ctx, sim, at_once + 50))
+    assert await sweep(ctx) == at_once
     assert await sweep(ctx) == 50
     assert {kind for kind, _ in rings.heard} == {REAUTH_REQUESTED}
-    assert len({row for _, ids in rings.heard for row in ids}) == ITEMS_AT_ONCE + 50
+    assert len({row for _, ids in rings.heard for row in ids}) == at_once + 50
     assert await sweep(ctx) == 0
 
 
