@@ -54,7 +54,7 @@ def read_notification(body: bytes, *, application_id: UUID, now: datetime) -> Ev
 
 
 def _read(body: bytes, *, application_id: UUID, now: datetime) -> EventData:
-    envelope = json.loads(body)
+    envelope = json.loads(body, parse_constant=_no_json)
     kind = envelope.get("type") if isinstance(envelope, dict) else None
     if not isinstance(kind, str) or not NAME.fullmatch(kind):
         raise ValueError("no type")
@@ -85,6 +85,11 @@ def _read(body: bytes, *, application_id: UUID, now: datetime) -> EventData:
     elif event.grant_id is None:
         close(event, Outcome.SET_ASIDE, now=now, reason="it names no grant")
     return event
+
+
+def _no_json(constant: str) -> None:
+    """Refuse what Python reads and JSON has not (RFC 8259, 6): NaN, and numbers without end."""
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _moment(value: Any) -> datetime | None:

@@ -44,6 +44,8 @@ class Calls:
         self.by_grant: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.not_told_apart = 0
         self.codes: Counter[str] = Counter()
+        self.code_ends: defaultdict[str, list[int | None]] = defaultdict(list)
+        self.renewals: Counter[str] = Counter()
         self.per_second: Counter[int] = Counter()
         self.statuses: Counter[str] = Counter()
         self.last: deque[Call] = deque(maxlen=KEPT)
@@ -90,6 +92,8 @@ class Calls:
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "codes_exchanged": self.codes,
+            "code_ends": self.code_ends,
+            "renewals": self.renewals,
             "per_second": self.per_second,
             "busiest_second": self.busiest_second,
             "statuses": self.statuses,

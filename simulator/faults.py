@@ -3,6 +3,7 @@
 import json
 import re
 from base64 import b64decode
+from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import translate
 
@@ -28,6 +29,7 @@ class Fault:
     left: int | None
     answer: Answer | None
     asked_for: Json
+    name: str
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,6 +53,7 @@ class Faults:
 
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
+        self.struck: Counter[str] = Counter()
 
     def add(self, sent: Json) -> Fault:
         """Note a fault, or refuse what can't be one."""
@@ -63,6 +66,7 @@ class Faults:
             left=count,
             answer=_answer_in(sent),
             asked_for=sent,
+            name=text(sent, "name") or str(sent.get("mode", "answer")),
         )
         self.waiting.append(fault)
         return fault
@@ -72,9 +76,15 @@ class Faults:
         if not self.waiting:
             return None
         fault = next((fault for fault in self.waiting if fault.strikes(method, path)), None)
-        if fault and fault.left == 0:
-            self.waiting.remove(fault)
+        if fault:
+            self.struck[fault.name] += 1
+            if fault.left == 0:
+                self.waiting.remove(fault)
         return fault
+
+    def end(self) -> None:
+        """Let no more calls fail; how often each has struck is still known."""
+        self.waiting.clear()
 
     def view(self) -> list[Json]:
         """Return what is left."""

@@ -30,7 +30,8 @@ def gated(state: State, template: str | None, handler: Handler, *, needs_key: bo
         path = template or request.path
         group = own_group or group_of(path)
         call = calls.arrive(request.method, request.path, path, group, state.names(_subject(asked, path)))
-        if path == "/v3/connect/token" and asked.sent and isinstance(code := asked.sent.get("code"), str):
+        code = asked.sent.get("code") if path == "/v3/connect/token" and asked.sent else None
+        if isinstance(code, str):
             calls.codes[code] += 1
 
         async def work() -> Answer:
@@ -39,15 +40,20 @@ def gated(state: State, template: str | None, handler: Handler, *, needs_key: bo
             if refusal := state.limits.refusal(group, state.clock.exact()):
                 return refusal
             try:
-                return await handler(state, asked)
+                answer = await handler(state, asked)
             except RefusedError as refused:
                 return refused.answer
+            if path == "/v3/connect/custom" and (mailbox := _subject(asked, path)):
+                calls.renewals[mailbox] += 1
+            return answer
 
         status: int | None = None
         try:
             response, status = await _answered(state, request, request_id, work)
         finally:
             calls.leave(call, status)
+            if isinstance(code, str):
+                calls.code_ends[code].append(status)
         return response
 
     return route

@@ -242,4 +242,4 @@ async def tells_the_story(ctx: Context) -> None:
 
 def _runtime(ctx: Context) -> Runtime:
     application, nothing = cast(Any, SimpleNamespace(id=ctx.application_id)), cast(Any, None)
-    return Runtime(nothing, ctx, application, nothing, None, nothing)
+    return Runtime(nothing, ctx, application, nothing, None, nothing, nothing)

@@ -37,6 +37,8 @@ EXPIRED: dict[str, Any] = {
 GRANT_ID = EXPIRED["data"]["object"]["grant_id"]
 
 POISON = {
+    "not a number": b'{"type":"grant.expired","id":"x","time":NaN,"data":{"object":{"grant_id":"g"}}}',
+    "no end": b'{"type":"grant.expired","id":"x","data":{"object":{"grant_id":"g","code":-Infinity}}}',
     "deep array": b"[" * 100_000,
     "deep object": b'{"type":"grant.expired","data":' + b'{"a":' * 100_000,
     "deep and closed": b'{"type":"grant.expired","data":' + b"[" * 90_000 + b"]" * 90_000 + b"}",
@@ -163,7 +165,7 @@ def test_a_grant_event_with_any_other_data_is_set_aside(data: object) -> None:
     assert changed(data=data).outcome is Outcome.SET_ASIDE
 
 
-@pytest.mark.parametrize("time", [None, True, "soon", [], -1e300, 1e999, float("nan"), 10**18, -(10**18), 10**400])
+@pytest.mark.parametrize("time", [None, True, "soon", [], -1e300, 10**18, -(10**18), 10**400])
 def test_a_time_that_is_none_is_left_out(time: object) -> None:
     event = changed(time=time)
     assert (event.occurred_at, event.grant_id) == (None, GRANT_ID)

@@ -16,6 +16,7 @@ from tasks.clock import system_clock
 from tasks.context import Context
 from tasks.flow import Flow
 from tasks.notices.outbound import Outbound
+from worker.agreed_clock import agreed
 from worker.applications import ensure_application
 from worker.budget import SharedBudget
 from worker.endpoints import ensure_endpoints
@@ -35,9 +36,12 @@ class Runtime:
     http: HttpClient
     redis: Redis | None
     key_watch: KeyWatch
+    clock_keeping: "asyncio.Task[None]"
 
     async def close(self) -> None:
         """Close what was opened."""
+        self.clock_keeping.cancel()
+        await asyncio.gather(self.clock_keeping, return_exceptions=True)
         await self.key_watch.close()
         await self.http.aclose()
         await self.context.outbound.close()
@@ -61,8 +65,9 @@ async def open_runtime(
     database = Database(settings.database)
     keys = Keyring(settings.keys())
     try:
-        application = await ensure_application(database, keys, settings, now=system_clock())
-        await ensure_endpoints(database, keys, settings, application.id, now=system_clock())
+        clock = await agreed(database, system_clock)
+        application = await ensure_application(database, keys, settings, now=clock())
+        await ensure_endpoints(database, keys, settings, application.id, now=clock())
     except BaseException:
         await database.close()
         raise
@@ -77,7 +82,7 @@ async def open_runtime(
         budget=SharedBudget(redis, application=application.client_id, rate=settings.nylas_rate),
         in_flight=Places(calls_in_flight),
         connectors_path=settings.nylas_connectors_path or CONNECTORS_PATH,
-        now=system_clock,
+        now=clock,
         key_heard=key_watch.heard,
     )
     context = Context(
@@ -86,7 +91,7 @@ async def open_runtime(
         nylas=nylas,
         keys=keys,
         ring=ring,
-        now=system_clock,
+        now=clock,
         chance=random.random,
         policy=policy_of(settings),
         public_url=settings.public_url,
@@ -95,7 +100,8 @@ async def open_runtime(
     )
     if watch_key:
         key_watch.write_to(context)
-    return Runtime(settings, context, application, http, redis, key_watch)
+    clock_keeping = asyncio.create_task(clock.keep_agreeing(database))
+    return Runtime(settings, context, application, http, redis, key_watch, clock_keeping)
 
 
 _opening: Callable[[], "asyncio.Task[Runtime]"] | None = None

@@ -5,7 +5,6 @@ from simulator.api.custom_auth import WAYS
 from simulator.asked import Asked, one_of
 from simulator.calls import Calls
 from simulator.connectors import PROVIDERS
-from simulator.faults import Faults
 from simulator.given import text, whole
 from simulator.state import State
 
@@ -88,13 +87,13 @@ async def add_fault(state: State, asked: Asked) -> Answer:
 
 
 async def list_faults(state: State, asked: Asked) -> Answer:
-    """Return what is left of the faults."""
-    return _said({"faults": state.faults.view()})
+    """Return what is left of the faults, and how often each has struck, by its name."""
+    return _said({"faults": state.faults.view(), "struck": state.faults.struck})
 
 
 async def delete_faults(state: State, asked: Asked) -> Answer:
     """Let no more calls fail."""
-    state.faults = Faults()
+    state.faults.end()
     return _said({"faults": []})
 
 

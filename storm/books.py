@@ -1,0 +1,129 @@
+"""What is known when the storm is over: of what was sent, by Nylas, from our tables, and to the product."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A webhook that was answered with 200 at least once; `id` is Nylas' own, or the hash of the body of poison."""
+
+    id: str
+    poison: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event in our tables; `told` is what `Sent.id` is there, if it came by a webhook."""
+
+    id: str
+    told: str | None
+    kind: str
+    settled: bool
+    outcome: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionRow:
+    """A change of a grant in our tables."""
+
+    id: str
+    grant_id: str
+    old: str | None
+    new: str
+    at: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRow:
+    """A notice in our tables. It is `due` if its time has come and nothing holds it."""
+
+    id: str
+    kind: str
+    grant_id: str | None
+    seq: int
+    transition_id: str | None
+    settled: bool
+    due: bool
+    outcome: str | None = None
+    reason: str | None = None
+    undelivered: int = 0
+    """Deliveries of it that have not ended well."""
+    overtaken: bool = False
+    """Whether it was no more true when it was to be delivered, and its delivery says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A notice as the product got it, in the order of its books."""
+
+    id: str
+    kind: str
+    grant_id: str | None
+    sequence: int | None
+    status: str | None
+    at: datetime
+    signed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRow:
+    """A sign-in in our tables."""
+
+    id: str
+    status: str
+    ended: bool
+    kept_secret: bool
+    """Whether its code or its verifier is still there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRow:
+    """An item of a campaign in our tables."""
+
+    id: str
+    grant_id: str | None
+    email: str | None
+    settled: bool
+    outcome: str | None
+
+
+@dataclass(slots=True)
+class Truth:
+    """What Nylas holds, and what was done there."""
+
+    grants: dict[str, str] = field(default_factory=dict)
+    """The status at Nylas, `valid` or `invalid`, of each grant that is there."""
+    emails: dict[str, str] = field(default_factory=dict)
+    expiries: Counter[str] = field(default_factory=Counter)
+    """How often each grant was made invalid."""
+    deleted: set[str] = field(default_factory=set)
+    code_ends: dict[str, list[int | None]] = field(default_factory=dict)
+    renewals: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Books:
+    """All of it."""
+
+    sent: list[Sent] = field(default_factory=list)
+    events: list[EventRow] = field(default_factory=list)
+    grants: dict[str, str] = field(default_factory=dict)
+    transitions: list[TransitionRow] = field(default_factory=list)
+    notices: list[NoticeRow] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    sign_ins: list[SignInRow] = field(default_factory=list)
+    items: list[ItemRow] = field(default_factory=list)
+    truth: Truth = field(default_factory=Truth)
+    interrupted: int = 0
+    """How many calls may have been asked again since an answer could not be known, or not be kept."""
+    secrets_found: list[str] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
+    calm: list[float] = field(default_factory=list)
+    without_valkey: list[float] = field(default_factory=list)
+    late: float = 0.0
+    """By how much a timer of the storm's own was late, at its p99: so much of what it measures is its own."""
+    growth: dict[str, float] = field(default_factory=dict)

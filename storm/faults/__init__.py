@@ -1,0 +1,54 @@
+"""The kinds of fault: what each does, how long it takes, and on which database it makes sense."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from storm.faults import databases, processes, product, valkey
+from storm.faults.at_nylas import BLOWS, Blow
+from storm.plan import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One kind of fault. Its blow returns what proves that it fired, or raises DidNotFire."""
+
+    blow: Blow
+    seconds: float
+    sqlite: bool = True
+    postgres: bool = True
+    with_campaign: bool = False
+
+
+# Where the code gets named places to die at, each of them becomes a kind here: its blow starts a worker that is armed
+# for the place by its environment, and has fired when that worker is gone.
+FAULTS: Mapping[str, Fault] = {
+    "worker: kill -9": Fault(processes.kill_worker, 1.0, with_campaign=True),
+    "worker: kill -9, once more": Fault(processes.kill_worker, 1.0),
+    "beat: kill -9": Fault(processes.kill_beat, 1.0),
+    "web: kill -9": Fault(processes.kill_web, 1.0),
+    "worker: stopped past its lease": Fault(processes.pause_worker, 18.0),
+    "all: SIGTERM, one by one": Fault(processes.roll, 15.0),
+    "worker: its clock is 10 min off": Fault(processes.skew_worker, 12.0, sqlite=False),
+    "valkey: FLUSHALL": Fault(valkey.flush, 0.1),
+    "valkey: SHUTDOWN NOSAVE": Fault(valkey.restart, 2.0),
+    "valkey: CLIENT PAUSE": Fault(valkey.pause, 3.0),
+    "valkey: CLIENT KILL": Fault(valkey.cut, 0.1),
+    "valkey: SIGSTOP": Fault(valkey.stop, 4.0),
+    "valkey: maxmemory": Fault(valkey.fill, 3.0),
+    "postgres: immediate stop": Fault(databases.crash_postgres, 3.0, sqlite=False, with_campaign=True),
+    "postgres: connections killed": Fault(databases.cut_postgres, 0.1, sqlite=False),
+    "postgres: SIGSTOP": Fault(databases.pause_postgres, 4.0, sqlite=False),
+    "sqlite: full": Fault(databases.fill_sqlite, 4.0, postgres=False),
+    "sqlite: locked": Fault(databases.lock_sqlite, 4.0, postgres=False),
+    "product: down": Fault(product.down, 3.0),
+    **{name: Fault(blow, seconds, with_campaign=True) for name, (blow, seconds) in BLOWS.items()},
+}
+
+
+def kinds(*, on_postgres: bool) -> list[Kind]:
+    """What can strike an installation on this database."""
+    return [
+        Kind(name, fault.seconds, fault.with_campaign)
+        for name, fault in FAULTS.items()
+        if (fault.postgres if on_postgres else fault.sqlite)
+    ]

@@ -1,0 +1,100 @@
+"""Faults of Nylas: it refuses, fails, hangs, answers late or in pieces, or what it says is no answer at all."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from storm.stage import DidNotFire, Stage, until
+
+STRIKES_WITHIN = 20.0
+GIVES_UP_AFTER = 20.0
+"""How long a call to Nylas may take (`nylas_api.client`)."""
+WRITES: Mapping[str, Any] = {"path": "/v3/connect/[ct][uo][sk]*", "method": "POST"}
+"""Renewals and exchanges of codes: calls whose effect is not harmless to repeat."""
+READS: Mapping[str, Any] = {"path": "/v3/grants*", "method": "GET"}
+MINUTE = 60.0
+
+Blow = Callable[[Stage, int], Awaitable[str]]
+
+
+def on(
+    name: str,
+    calls: Mapping[str, Any],
+    *,
+    count: int,
+    lasts: float = 0.0,
+    ambiguous: bool = False,
+    **how: Any,
+) -> Blow:
+    """Make a fault that strikes so many calls, and is over when the last of them has ended for its caller."""
+
+    async def blow(stage: Stage, draw: int) -> str:
+        before = await stage.nylas.struck(name)
+        await stage.nylas.control("POST", "faults", {**calls, **how, "name": name, "count": count})
+        bait = asyncio.create_task(_bait(stage, draw))
+
+        async def all_struck() -> bool:
+            return await stage.nylas.struck(name) - before >= count
+
+        try:
+            await until(all_struck, seconds=STRIKES_WITHIN, every=0.1)
+        finally:
+            await stage.nylas.control("DELETE", "faults")
+            struck = await stage.nylas.struck(name) - before
+            if ambiguous:
+                stage.interrupted += struck
+        if not struck:
+            bait.cancel()
+            raise DidNotFire("no call was struck")
+        await asyncio.sleep(lasts)
+        await bait
+        return f"{struck} calls were struck"
+
+    return blow
+
+
+async def _bait(stage: Stage, draw: int) -> None:
+    """Give cause for calls of each sort, whatever else arrives."""
+    users = [stage.users[(draw + number) % len(stage.users)] for number in range(2)]
+    await asyncio.gather(stage.hint(), *(stage.people.sign_in(user) for user in users))
+
+
+async def all_401(stage: Stage, draw: int) -> str:
+    """Refuse our key for a minute, whatever is asked."""
+    before = await stage.nylas.struck("all-401")
+    await stage.nylas.control("POST", "faults", {"path": "*", "status": 401, "name": "all-401"})
+    began = time.monotonic()
+    try:
+        await stage.hint()
+        await asyncio.sleep(MINUTE - (time.monotonic() - began))
+    finally:
+        await stage.nylas.control("DELETE", "faults")
+    if not (struck := await stage.nylas.struck("all-401") - before):
+        raise DidNotFire("nobody asked")
+    return f"{struck} calls got 401 in a minute"
+
+
+GARBAGE = '{"request_id": "storm", "data": [{"id": 17, "grant_status": ["?"]}'
+PAGE = "<html><title>Welcome</title><h1>It works!</h1></html>"
+PROVIDER = {"error": {"type": "rate_limit_error", "message": "Too many requests", "provider_error": {"code": 429}}}
+
+BLOWS: Mapping[str, tuple[Blow, float]] = {
+    "nylas: 429 of its own": (on("429", READS, count=8, status=429, headers={"Retry-After": "1"}), 2.0),
+    "nylas: 429 of the provider": (on("429-provider", WRITES, count=6, status=429, body=PROVIDER), 4.0),
+    "nylas: 500": (on("500", READS, count=8, status=500), 3.0),
+    "nylas: hangs after the effect": (
+        on("hang", WRITES, count=3, mode="hang_after_effect", delay_ms=21_000, lasts=GIVES_UP_AFTER, ambiguous=True),
+        25.0,
+    ),
+    "nylas: drops after the effect": (on("drop", WRITES, count=4, mode="after_effect_drop", ambiguous=True), 4.0),
+    "nylas: effect after the timeout": (
+        on("late", WRITES, count=3, delay_ms=21_000, lasts=GIVES_UP_AFTER + 1, ambiguous=True),
+        25.0,
+    ),
+    "nylas: half an answer": (on("half", WRITES, count=4, mode="half_close", ambiguous=True), 4.0),
+    "nylas: drips": (on("drip", WRITES, count=2, mode="slow_drip", lasts=GIVES_UP_AFTER, ambiguous=True), 25.0),
+    "nylas: a page with 200": (on("html", READS, count=8, status=200, body=PAGE), 3.0),
+    "nylas: garbage with 200": (on("garbage", READS, count=8, status=200, body=GARBAGE), 3.0),
+    "nylas: 401 for a minute": (all_401, 60.0),
+}

@@ -1,0 +1,64 @@
+"""The office: what an admin types while the storm goes on, each command a process of its own."""
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass, field
+
+from storm.parts import Parts
+
+TIMES = 8
+AGAIN_AFTER = 2.0
+WITHIN = 60.0
+
+
+@dataclass(slots=True)
+class Office:
+    """Runs commands until they succeed; an admin tries again when one says that it did not work."""
+
+    parts: Parts
+    done: int = 0
+    failed: int = 0
+    given_up: list[str] = field(default_factory=list)
+    campaigns: list[str] = field(default_factory=list)
+    under_way: int = 0
+    said: list[str] = field(default_factory=list)
+
+    async def run(self, *arguments: str) -> str | None:
+        """Run a command; return what it printed on stdout, or None if it failed each time."""
+        self.under_way += 1
+        try:
+            for _ in range(TIMES):
+                code, out = await self._once(arguments)
+                if code == 0:
+                    self.done += 1
+                    return out
+                self.failed += 1
+                await asyncio.sleep(AGAIN_AFTER)
+            self.given_up.append(" ".join(arguments))
+            return None
+        finally:
+            self.under_way -= 1
+
+    async def start_campaign(self, credential: str) -> None:
+        """Ask for all grants of a credential to be renewed."""
+        out = await self.run("reauth", "--credential", credential, "--yes", "--no-wait")
+        if out:
+            self.campaigns.append(out.strip())
+
+    async def _once(self, arguments: tuple[str, ...]) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "ingress", *arguments),
+            env={**os.environ, **self.parts.environ},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(WITHIN):
+                out, err = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            out, err = await process.communicate()
+        self.said.append(f"{' '.join(arguments)}: {process.returncode}\n{err.decode(errors='replace')}")
+        return process.returncode or 0, out.decode(errors="replace")

@@ -1,0 +1,265 @@
+"""One storm, from the first part that starts to the books that are judged."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from models.database import Database
+from storm import reading
+from storm.arriving import Arriving, pool
+from storm.books import Books, Truth
+from storm.courier import Courier
+from storm.faults import FAULTS
+from storm.faults.processes import all_started
+from storm.growth import Growth
+from storm.invariants import quantile
+from storm.leaks import Listener, in_files, leaked
+from storm.nylas import Nylas
+from storm.office import Office
+from storm.parts import BEATS, WORKERS, Death, Parts
+from storm.people import People
+from storm.plan import Plan, Wave
+from storm.processes import command_line
+from storm.stage import DidNotFire, Stage, until
+
+POOL = 25
+RECOVERS_AT_LAST = 120.0
+QUIET_WITHIN = 120.0
+QUIET_FOR = 3
+TICK = 0.01
+WARM_UP = 10
+SOAK = 600.0
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A fault that was to strike: what proves that it fired, or why it counts as if it had not; and the recovery."""
+
+    kind: str
+    proof: str
+    fired: bool
+    seconds: float
+    recovery: float
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a storm."""
+
+    plan: Plan
+    books: Books
+    struck: list[Struck]
+    seconds: float
+    deaths: list[Death]
+    counts: dict[str, Any] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+
+
+async def run(plan: Plan, users: int, folder: Path, *, on_postgres: bool, tell: Tell) -> Outcome:
+    """Let a storm happen in a folder; everything that was started is ended, whatever becomes of it."""
+    parts = Parts(folder, on_postgres=on_postgres)
+    began = time.monotonic()
+    try:
+        await parts.start("valkey", "simulator", "product", *(["postgres"] if on_postgres else []))
+        courier = Courier(parts.web, parts.planted.webhook_secret)
+        database = Database(parts.database_url, pool_size=3)
+        async with Nylas(parts.nylas, parts.planted.api_key) as nylas:
+            stage = Stage(parts, nylas, courier, People(parts.web), Office(parts), database)
+            try:
+                await _prepare(stage, plan, users)
+                tell(f"all parts are up after {time.monotonic() - began:.0f} s")
+                return await _storm(stage, plan, tell)
+            finally:
+                await courier.close()
+                await database.close()
+    finally:
+        await asyncio.to_thread(parts.stop)
+
+
+async def _prepare(stage: Stage, plan: Plan, users: int) -> None:
+    """Let Nylas know its grants, and us import them; then our parts start."""
+    parts, nylas = stage.parts, stage.nylas
+    seeded = await nylas.control("POST", "seed", {"grants": users, "email_domain": "storm.example"})
+    stage.users = [f"user{number:06}@storm.example" for number in range(1, users + 1)]
+    stage.grants = dict(zip(stage.users, seeded["grants"], strict=True))
+    canary = await nylas.control("POST", "seed", {"grants": 1, "email_domain": "canary.example"})
+    stage.canary = canary["grants"][0]
+    for wave in plan.waves:
+        if any(arrival.act == "campaign" for arrival in wave.arrivals):
+            wanted = {"grants": POOL, "status": "invalid", "credential_id": pool(wave.number)}
+            await nylas.control("POST", "seed", {**wanted, "email_domain": f"{pool(wave.number)}.example"})
+    hook = {"url": f"{parts.web}/webhooks/nylas", "secret": parts.planted.webhook_secret}
+    await nylas.control("POST", "webhooks", hook)
+    await nylas.control("POST", "delivery", {"parallel": 16, "retry_waits_ms": [2_000, 15_000]})
+    for command in (("migrate",), ("sync",)):
+        if await stage.office.run(*command) is None:
+            raise RuntimeError(f"evergrant {command[0]} failed:\n{stage.office.said[-1]}")
+    await parts.start("web", *WORKERS, *BEATS)
+    for _ in range(WARM_UP):
+        moment = await stage.hint()
+        await until(partial(stage.is_settled, moment), seconds=RECOVERS_AT_LAST)
+
+
+async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
+    began = time.monotonic()
+    arriving, growth = Arriving(stage), Growth(stage.parts)
+    listener = Listener(stage.parts.redis_url, stage.parts.folder / "monitor.txt")
+    stage.courier.answered.clear()
+    struck, leaks, late = list[Struck](), list[str](), list[float]()
+    works = stage.parts.look_after(), growth.watch(), listener.listen(), _see_how_late(late)
+    behind = [asyncio.create_task(work) for work in works]
+    try:
+        for wave in plan.waves:
+            arrival = asyncio.create_task(arriving.wave(wave))
+            if wave.strike:
+                struck.append(await _strike(stage, wave))
+                tell(f"{len(struck)}/{len(plan.strikes)} {struck[-1].kind}: {struck[-1].proof}")
+            await arrival
+            leaks += await _looked_over(stage)
+        tell("waiting for quiet")
+        left = await _quiet(stage, arriving)
+    finally:
+        for task in behind:
+            task.cancel()
+        await asyncio.gather(*behind, return_exceptions=True)
+    seconds = time.monotonic() - began
+    books = await _books(stage, arriving)
+    books.recoveries = [one.recovery for one in struck]
+    books.late = quantile(late, 0.99)
+    books.growth = growth.ratios() if seconds >= SOAK else {}
+    books.secrets_found = leaks + await asyncio.to_thread(_leaks, stage)
+    office, people, courier = stage.office, stage.people, stage.courier
+    counts = {
+        "webhooks taken": f"{len(courier.sent)} of {plan.webhooks} and {len(plan.strikes)} canaries or more",
+        "webhooks refused, and brought again": dict(sorted(courier.refused.items())) or "none",
+        "sign-ins that came to an end": f"{people.finished}, {len(people.codes)} codes",
+        "commands": f"{office.done} done, {office.failed} failed at first, {len(office.campaigns)} campaigns",
+        "said to Valkey": f"{listener.heard} commands were listened to",
+        "growth": {what: round(ratio, 2) for what, ratio in growth.ratios().items()} or "no process became old enough",
+        "given up by the storm": [*courier.given_up, *office.given_up, *arriving.failed]
+        + ([f"{people.given_up} sign-ins"] if people.given_up else [])
+        or "nothing",
+    }
+    return Outcome(plan, books, struck, seconds, stage.parts.deaths, counts, left)
+
+
+async def _see_how_late(late: list[float]) -> None:
+    """Note by how much a timer is late, again and again, until cancelled."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + TICK
+        await asyncio.sleep(TICK)
+        late.append(loop.time() - due)
+
+
+async def _strike(stage: Stage, wave: Wave) -> Struck:
+    """Let a fault strike, and see how long it takes until all is well again."""
+    strike = wave.strike
+    assert strike
+    await asyncio.sleep(strike.after)
+    began = time.monotonic()
+    fired = True
+    try:
+        proof = await FAULTS[strike.kind].blow(stage, strike.draw)
+    except DidNotFire as error:
+        proof, fired = f"DID NOT FIRE: {error}", False
+    over = time.monotonic()
+    if strike.kind.startswith("product"):
+        await _told_again(stage)
+    moment = await stage.hint()
+    if not await until(lambda: stage.is_settled(moment), seconds=RECOVERS_AT_LAST):
+        proof += "; and nothing was settled after it"
+    recovered = time.monotonic()
+    await all_started()
+    stage.troubled.append((began, time.monotonic()))
+    return Struck(strike.kind, proof, fired, over - began, recovered - over)
+
+
+async def _told_again(stage: Stage) -> None:
+    """Wait until the product hears something."""
+    before = await stage.product_has_heard()
+    news = asyncio.create_task(stage.people.sign_in(f"news-{before}@storm.example"))
+
+    async def heard() -> bool:
+        return await stage.product_has_heard() > before
+
+    await until(heard, seconds=RECOVERS_AT_LAST)
+    await news
+
+
+async def _looked_over(stage: Stage) -> list[str]:
+    """Look for secrets in what goes by: process lists, and what web shows of itself."""
+    secrets = _secrets(stage)
+    lines = "\n".join(command_line(pid) for pid in stage.parts.all_pids() if "simulator" not in command_line(pid))
+    return [f"{one[:12]}… stands in a process list" for one in leaked(lines, secrets)]
+
+
+def _leaks(stage: Stage) -> list[str]:
+    folder, secrets = stage.parts.folder, _secrets(stage)
+    said = folder / "commands.txt"
+    said.write_text("\n".join(stage.office.said))
+    theirs = {"simulator.log", "product.log"}
+    logs = [log for log in folder.glob("*.log") if log.name not in theirs]
+    return in_files([*logs, *folder.glob("valkey/*.log"), said, folder / "monitor.txt"], secrets)
+
+
+def _secrets(stage: Stage) -> list[str]:
+    planted = stage.parts.planted
+    ours = [planted.api_key, planted.webhook_secret, planted.notice_secret, planted.sealing_key]
+    return [*ours, *stage.people.codes]
+
+
+async def _quiet(stage: Stage, arriving: Arriving) -> dict[str, int]:
+    """Wait until nothing is under way anywhere, several looks in a row; return what is still left if it never is."""
+    left: dict[str, int] = {}
+    in_a_row, deadline = 0, time.monotonic() + QUIET_WITHIN
+    while in_a_row < QUIET_FOR and time.monotonic() < deadline:
+        left = {"arrivals": arriving.under_way}
+        with suppress(Exception):  # a busy database may be slow
+            left["webhooks at Nylas"] = (await stage.nylas.control("GET", "deliveries"))["pending"]
+            left |= await reading.left(stage.database)
+        left = {what: count for what, count in left.items() if count}
+        in_a_row = 0 if left else in_a_row + 1
+        await asyncio.sleep(1)
+    return left
+
+
+async def _books(stage: Stage, arriving: Arriving) -> Books:
+    """Read all books, those of Nylas first: reading its grants is a call as well."""
+    calls = await stage.nylas.control("GET", "calls")
+    at_nylas = await stage.nylas.grants()
+    taken = dict(stage.courier.sent)
+    truth = Truth(
+        grants={grant["id"]: grant["grant_status"] for grant in at_nylas},
+        emails={grant["id"]: grant["email"] for grant in at_nylas},
+        deleted=arriving.deleted,
+        code_ends=calls["code_ends"],
+    )
+    truth.expiries.update(arriving.expiries)
+    truth.renewals.update(calls["renewals"])
+    answered = stage.courier.answered
+    database = stage.database
+    return Books(
+        sent=list(taken.values()),
+        events=await reading.events(database),
+        grants=await reading.grants(database),
+        transitions=await reading.transitions(database),
+        notices=await reading.notices(database),
+        heard=reading.heard(await stage.product_books()),
+        sign_ins=await reading.sign_ins(database),
+        items=await reading.items(database),
+        truth=truth,
+        interrupted=stage.interrupted,
+        calm=[one.seconds for one in answered if not _within(one.at, one.seconds, stage.troubled)],
+        without_valkey=[one.seconds for one in answered if _within(one.at, one.seconds, stage.without_valkey)],
+    )
+
+
+def _within(at: float, seconds: float, stretches: list[tuple[float, float]]) -> bool:
+    return any(began <= at + seconds and at <= ended for began, ended in stretches)

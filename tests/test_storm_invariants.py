@@ -1,0 +1,148 @@
+"""The promises of a storm: all hold in books that are as they should be, and each is seen to be broken."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from storm.books import Books, EventRow, Heard, ItemRow, NoticeRow, Sent, SignInRow, TransitionRow, Truth
+from storm.invariants import judged, quantile
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+LATER = NOON + timedelta(seconds=1)
+
+
+def put(rows: list[Any], place: int, /, **how: object) -> None:
+    """Change one entry of the books."""
+    rows[place] = replace(rows[place], **how)
+
+
+def tell_again(books: Books, id: str, *, as_id: str) -> None:
+    """Let a notice be told once more, as another one."""
+    books.notices += [replace(notice, id=as_id) for notice in books.notices if notice.id == id]
+    books.heard += [replace(entry, id=as_id) for entry in books.heard if entry.id == id]
+
+
+def as_they_should_be() -> Books:
+    """One grant came, expired and was told of; another one was deleted; a campaign renewed a third."""
+    return Books(
+        sent=[Sent("w1"), Sent("p1", poison=True)],
+        events=[
+            EventRow("e1", "w1", "grant.expired", settled=True, outcome="done"),
+            EventRow("e2", "p1", "unreadable", settled=True, outcome="set_aside", reason="it can't be read"),
+            EventRow("e3", None, "oauth.returned", settled=True, outcome="done"),
+        ],
+        grants={"g1": "expired", "g2": "deleted", "g3": "valid"},
+        transitions=[
+            TransitionRow("t1", "g1", None, "valid", NOON, "oauth.returned"),
+            TransitionRow("t2", "g1", "valid", "expired", NOON, "grant.expired"),
+            TransitionRow("t3", "g2", "valid", "deleted", NOON, "grant.deleted"),
+            TransitionRow("t4", "g3", None, "valid", NOON, "sync"),
+        ],
+        notices=[
+            NoticeRow("n1", "grant.valid", "g1", 1, "t1", settled=True, due=True, outcome="done"),
+            NoticeRow("n2", "grant.expired", "g1", 2, "t2", settled=True, due=True, outcome="done"),
+            NoticeRow("n3", "grant.deleted", "g2", 1, "t3", settled=True, due=True, outcome="done"),
+            NoticeRow("n4", "grant.reauth_required", "g1", 3, None, settled=False, due=False),
+        ],
+        heard=[
+            Heard("n1", "grant.valid", "g1", 1, "valid", LATER),
+            Heard("n2", "grant.expired", "g1", 2, "expired", LATER),
+            Heard("n1", "grant.valid", "g1", 1, "valid", LATER),  # once more, under the same id
+            Heard("n3", "grant.deleted", "g2", 1, "deleted", LATER),
+        ],
+        sign_ins=[SignInRow("s1", "done", ended=True, kept_secret=False)],
+        items=[ItemRow("i1", "g3", "c@example.com", settled=True, outcome="done")],
+        truth=Truth(
+            grants={"g1": "invalid", "g3": "valid"},
+            expiries=Counter(g1=1),
+            deleted={"g2"},
+            code_ends={"code": [429, 200]},
+            renewals=Counter({"C@example.com": 1}),
+        ),
+        recoveries=[1.0, 2.0],
+        calm=[0.01],
+        without_valkey=[0.1],
+        growth={"web's memory": 1.0},
+    )
+
+
+def test_books_as_they_should_be_break_no_promise() -> None:
+    assert judged(as_they_should_be()) == {number: [] for number in range(1, 11)}
+
+
+BREACHES: dict[str, tuple[int, Callable[[Books], object]]] = {
+    "a webhook that was taken has no row": (1, lambda books: books.events.pop(0)),
+    "a webhook has two rows": (1, lambda books: books.events.append(replace(books.events[0], id="again"))),
+    "a webhook is never settled": (1, lambda books: put(books.events, 0, settled=False, outcome=None)),
+    "a webhook is set aside": (1, lambda books: put(books.events, 0, outcome="set_aside")),
+    "poison is taken for an event": (1, lambda books: put(books.events, 1, outcome="done")),
+    "poison is set aside without a reason": (1, lambda books: put(books.events, 1, reason=None)),
+    "an event of ours is never settled": (1, lambda books: put(books.events, 2, settled=False)),
+    "a grant stands wrong": (2, lambda books: books.grants.update(g3="expired")),
+    "a grant stays suspect": (2, lambda books: books.grants.update(g1="suspect")),
+    "a grant is not known": (2, lambda books: books.grants.pop("g3")),
+    "a grant outlives its deletion": (2, lambda books: books.grants.update(g2="valid")),
+    "a code is sent after a lost answer": (3, lambda books: books.truth.code_ends.update(code=[None, 400])),
+    "a code is sent after a 500": (3, lambda books: books.truth.code_ends.update(code=[500, 200])),
+    "a code is exchanged twice": (3, lambda books: books.truth.code_ends.update(code=[200, 200])),
+    "a sign-in has no end": (3, lambda books: put(books.sign_ins, 0, status="exchanging", ended=False)),
+    "a sign-in keeps its code": (3, lambda books: put(books.sign_ins, 0, kept_secret=True)),
+    "a notice is never told": (4, lambda books: put(books.notices, 1, settled=False, outcome=None)),
+    "a notice is not delivered": (4, lambda books: put(books.notices, 1, undelivered=1)),
+    "a notice is marked and was not sent": (4, lambda books: books.heard.pop()),
+    "a notice is set aside": (4, lambda books: put(books.notices, 0, outcome="set_aside")),
+    "an expiry has no notice": (4, lambda books: put(books.notices, 1, transition_id=None)),
+    "an arrival has no notice": (4, lambda books: put(books.notices, 0, transition_id=None)),
+    "a deletion has no notice": (4, lambda books: put(books.notices, 2, transition_id=None)),
+    "notices come out of order": (4, lambda books: books.heard.sort(key=lambda entry: -(entry.sequence or 0))),
+    "one number is told under two ids": (4, lambda books: tell_again(books, "n2", as_id="n5")),
+    "a notice is told that no row knows": (4, lambda books: put(books.heard, 0, id="strange")),
+    "a notice is not signed": (4, lambda books: put(books.heard, 0, signed=False)),
+    "a notice comes before its cause": (4, lambda books: put(books.heard, 3, at=NOON - timedelta(seconds=1))),
+    "what was told last is not true": (4, lambda books: books.truth.grants.update(g1="valid")),
+    "an item has no end": (5, lambda books: put(books.items, 0, settled=False, outcome=None)),
+    "an item fails": (5, lambda books: put(books.items, 0, outcome="failed")),
+    "a renewal is done twice": (5, lambda books: books.truth.renewals.update({"C@example.com": 1})),
+    "a grant expires here alone": (6, lambda books: books.truth.expiries.clear()),
+    "a grant is taken for deleted": (6, lambda books: books.truth.deleted.clear()),
+    "a secret is found": (7, lambda books: books.secrets_found.append("the API key stands in web.log")),
+    "recovery takes long": (8, lambda books: books.recoveries.append(31.0)),
+    "memory grows": (9, lambda books: books.growth.update({"web's memory": 1.2})),
+    "intake is slow": (10, lambda books: books.calm.append(0.2)),
+    "intake is slow without Valkey": (10, lambda books: books.without_valkey.append(0.4)),
+}
+
+
+@pytest.mark.parametrize("what", BREACHES)
+def test_a_broken_promise_is_seen(what: str) -> None:
+    number, breach = BREACHES[what]
+    books = as_they_should_be()
+    breach(books)
+
+    assert judged(books)[number]
+
+
+def test_what_a_fault_may_have_interrupted_explains_as_many_renewals() -> None:
+    books = as_they_should_be()
+    books.truth.renewals.update({"C@example.com": 2})
+    books.interrupted = 2
+
+    assert judged(books)[5] == []
+
+
+def test_what_the_measuring_was_late_itself_is_none_of_the_intake() -> None:
+    books = as_they_should_be()
+    books.calm, books.late = [0.2], 0.16
+
+    assert judged(books)[10] == []
+
+
+def test_a_quantile_is_a_value_that_was_measured() -> None:
+    values = [float(number) for number in range(1, 101)]
+    assert [quantile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50.0, 95.0, 99.0, 100.0]
+    assert quantile([], 0.99) == 0.0
+    assert quantile([3.0], 0.5) == 3.0
