@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 
 from nylas_api.errors import GrantUnauthorized, KeyRejected, NylasError, Unauthorized, Unavailable
 
-FIRST_HOLD = timedelta(seconds=30)
+FIRST_HOLD = timedelta(seconds=5)
 LONGEST_HOLD = timedelta(minutes=5)
 
 
 class KeyTriage:
     """Asks Nylas, by one canary call that concerns no grant, whether it still takes our key.
 
-    While it does not, nothing else is asked: only the canary, again after 30 s, 60 s, … 5 min. All
-    callers that are refused at the same time share one canary.
+    While it does not, nothing else is asked: only the canary, again after 5 s at first, then a quarter as long as the
+    key has been refused for, 5 min at most. All callers that are refused at the same time share one canary.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class KeyTriage:
         self._asked = 0
         self._doubt: Unavailable | None = None
         self._refused: KeyRejected | None = None
-        self._hold = FIRST_HOLD
+        self._since: datetime | None = None
         self._ask_again_at: datetime | None = None
 
     async def pass_by(self) -> None:
@@ -61,9 +61,9 @@ class KeyTriage:
 
     def refused(self, refusal: Unauthorized) -> KeyRejected:
         """Hear that a canary was refused; return what that means."""
-        first = self._refused is None
-        self._hold = FIRST_HOLD if first else min(2 * self._hold, LONGEST_HOLD)
-        self._ask_again_at = self._now() + self._hold
+        first, now = self._refused is None, self._now()
+        self._since = now if first or self._since is None else self._since
+        self._ask_again_at = now + min(max((now - self._since) / 4, FIRST_HOLD), LONGEST_HOLD)
         self._refused = KeyRejected(
             f"{refusal}; Nylas does not take our API key (is it right, and of this region and application?)",
             status=refusal.status,

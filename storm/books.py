@@ -98,6 +98,8 @@ class Truth:
     grants: dict[str, str] = field(default_factory=dict)
     """The status at Nylas, `valid` or `invalid`, of each grant that is there."""
     emails: dict[str, str] = field(default_factory=dict)
+    imported: set[str] = field(default_factory=set)
+    """The grants that were there before the storm: nobody is told that they have come."""
     expiries: Counter[str] = field(default_factory=Counter)
     """How often each grant was made invalid."""
     deleted: set[str] = field(default_factory=set)

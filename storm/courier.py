@@ -49,15 +49,20 @@ class Courier:
         """Hang up."""
         await self._session.close()
 
-    async def bring(self, event: Mapping[str, Any], *, doubled: bool = False, late: float = 0.0) -> None:
-        """Bring an event until it is taken: twice at the same time, if it is doubled; later, if it is out of order."""
+    async def bring(
+        self, event: Mapping[str, Any], *, doubled: bool = False, late: float = 0.0, hurry: bool = False
+    ) -> None:
+        """Bring an event until it is taken: twice at the same time, if it is doubled; later, if it is out of order.
+
+        In a `hurry` it is tried again after the shortest wait each time.
+        """
         self.under_way += 1
         try:
             await asyncio.sleep(late)
             attempts = (1, 2) if doubled else (1,)
             bodies = [json.dumps({**event, "webhook_delivery_attempt": attempt}).encode() for attempt in attempts]
             one = Sent(str(event["id"]))
-            await asyncio.gather(*(self._until_taken(one, body) for body in bodies))
+            await asyncio.gather(*(self._until_taken(one, body, hurry=hurry) for body in bodies))
         finally:
             self.under_way -= 1
 
@@ -70,14 +75,14 @@ class Courier:
         finally:
             self.under_way -= 1
 
-    async def _until_taken(self, one: Sent, body: bytes) -> None:
+    async def _until_taken(self, one: Sent, body: bytes, *, hurry: bool = False) -> None:
         deadline, wait = time.monotonic() + COMES_AGAIN_FOR, FIRST_WAIT
         while time.monotonic() < deadline:
             if await self._post(body):
                 self.sent[one.id] = replace(one)
                 return
             await asyncio.sleep(wait)
-            wait = min(2 * wait, LONGEST_WAIT)
+            wait = wait if hurry else min(2 * wait, LONGEST_WAIT)
         self.given_up.append(one.id)
 
     async def _post(self, body: bytes) -> bool:

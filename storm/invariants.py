@@ -1,7 +1,7 @@
 """The promises, as questions to the books: each returns what breaks it, in words. None of them knows the product."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -11,7 +11,6 @@ from storm.books import Books, Heard, NoticeRow, TransitionRow
 STATUS_AT_NYLAS = {"valid": "valid", "invalid": "expired"}
 SET_ASIDE, DONE, SKIPPED = "set_aside", "done", "skipped"
 TELLING = {"grant.valid": "valid", "grant.recovered": "valid", "grant.expired": "expired", "grant.deleted": "deleted"}
-IMPORTED = "sync"
 CLOCKS_APART = timedelta(seconds=0.1)
 SOAK = timedelta(minutes=10)
 GROWS_AT_MOST = 1.05
@@ -81,7 +80,7 @@ def codes(books: Books) -> Iterator[str]:
 def notices(books: Books) -> Iterator[str]:
     """Each change has its notices; they are delivered at least once, in order, and none twice but for its id."""
     yield from _heard_rightly(books)
-    yield from _told_of(books.transitions, books.notices)
+    yield from _told_of(books.transitions, books.notices, books.truth.imported)
     heard = {entry.id for entry in books.heard if entry.signed}
     for notice in books.notices:
         if notice.due and not notice.settled:
@@ -121,28 +120,31 @@ def _heard_rightly(books: Books) -> Iterator[str]:
             yield f"the notice {entry.id} was heard before its cause was written"
 
 
-def _told_of(transitions: Sequence[TransitionRow], rows: Sequence[NoticeRow]) -> Iterator[str]:
+def _told_of(
+    transitions: Sequence[TransitionRow], rows: Sequence[NoticeRow], imported: Collection[str]
+) -> Iterator[str]:
     """Say which changes have no notice, told or withdrawn."""
     kinds = defaultdict(set)
     for row in rows:
         kinds[row.transition_id].add(row.kind)
     spells: dict[str, bool] = {}
     for change in transitions:
-        wanted = _wanted(change, expired_before=spells.get(change.grant_id, False))
+        came = change.old is None and change.grant_id not in imported
+        wanted = _wanted(change.new, came=came, expired_before=spells.get(change.grant_id, False))
         if change.new in ("expired", "valid", "deleted"):
             spells[change.grant_id] = change.new == "expired"
         if wanted and not kinds[change.id] & wanted:
             yield f"the change of {change.grant_id} from {change.old} to {change.new} has no notice"
 
 
-def _wanted(change: TransitionRow, *, expired_before: bool) -> set[str] | None:
+def _wanted(new: str, *, came: bool, expired_before: bool) -> set[str] | None:
     """Which notices may tell of a change. Of the end of a spell that nobody was told of there is none."""
-    match change.new:
+    match new:
         case "expired" if not expired_before:
             return {"grant.expired"}
         case "deleted":
             return {"grant.deleted"}
-        case "valid" if change.old is None and change.cause != IMPORTED:
+        case "valid" if came:
             return {"grant.valid"}
     return None
 

@@ -17,9 +17,9 @@ class Product:
     """It verifies each notice, writes it down, and only then says that it has it."""
 
     def __init__(self, secret: str, books: Path) -> None:
-        self._webhook, self._books = Webhook(secret), books.open("a+")
-        self._books.seek(0)
-        self.heard: list[dict[str, Any]] = [json.loads(line) for line in self._books]
+        self._webhook, self._books = Webhook(secret), books
+        lines = books.read_text().splitlines() if books.exists() else []
+        self.heard: list[dict[str, Any]] = [json.loads(line) for line in lines]
 
     async def told(self, request: web.Request) -> web.Response:
         """Take a notice; one that is not signed by Evergrant is noted, and refused."""
@@ -42,8 +42,8 @@ class Product:
         return web.json_response({"heard": self.heard[int(request.query.get("from", "0")) :], "all": len(self.heard)})
 
     def _write(self, entry: dict[str, Any]) -> None:
-        self._books.write(json.dumps(entry) + "\n")
-        self._books.flush()
+        with self._books.open("a") as books:
+            books.write(json.dumps(entry) + "\n")
         self.heard.append(entry)
 
 

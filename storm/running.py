@@ -90,10 +90,12 @@ async def _prepare(stage: Stage, plan: Plan, users: int) -> None:
     stage.grants = dict(zip(stage.users, seeded["grants"], strict=True))
     canary = await nylas.control("POST", "seed", {"grants": 1, "email_domain": "canary.example"})
     stage.canary = canary["grants"][0]
+    stage.imported |= {*seeded["grants"], stage.canary}
     for wave in plan.waves:
         if any(arrival.act == "campaign" for arrival in wave.arrivals):
             wanted = {"grants": POOL, "status": "invalid", "credential_id": pool(wave.number)}
-            await nylas.control("POST", "seed", {**wanted, "email_domain": f"{pool(wave.number)}.example"})
+            pooled = await nylas.control("POST", "seed", {**wanted, "email_domain": f"{pool(wave.number)}.example"})
+            stage.imported |= set(pooled["grants"])
     hook = {"url": f"{parts.web}/webhooks/nylas", "secret": parts.planted.webhook_secret}
     await nylas.control("POST", "webhooks", hook)
     await nylas.control("POST", "delivery", {"parallel": 16, "retry_waits_ms": [2_000, 15_000]})
@@ -238,6 +240,7 @@ async def _books(stage: Stage, arriving: Arriving) -> Books:
     truth = Truth(
         grants={grant["id"]: grant["grant_status"] for grant in at_nylas},
         emails={grant["id"]: grant["email"] for grant in at_nylas},
+        imported=stage.imported,
         deleted=arriving.deleted,
         code_ends=calls["code_ends"],
     )

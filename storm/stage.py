@@ -40,6 +40,8 @@ class Stage:
     grants: dict[str, str] = field(default_factory=dict)
     """The grant id of each user, as it was at the beginning."""
     canary: str = ""
+    imported: set[str] = field(default_factory=set)
+    """All grants that were there before the storm."""
     interrupted: int = 0
     without_valkey: list[tuple[float, float]] = field(default_factory=list)
     """The stretches in which Valkey was paused or dead."""
@@ -58,7 +60,7 @@ class Stage:
             "time": moment.timestamp(),
             "data": {"application_id": "storm", "object": about},
         }
-        await self.courier.bring(event)
+        await self.courier.bring(event, hurry=True)
         return moment
 
     async def is_settled(self, moment: datetime) -> bool:

@@ -1,5 +1,6 @@
 """The one table that a storm ends with."""
 
+import os
 from collections import Counter
 from importlib.metadata import version
 
@@ -25,6 +26,7 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str) -> Table:
         ("seed", f"{outcome.plan.seed}; again: {again}"),
         ("versions", ", ".join(f"{name} {version(name)}" for name in VERSIONS)),
         ("database", "PostgreSQL" if on_postgres else "SQLite"),
+        ("machine", f"{len(os.sched_getaffinity(0))} cores; at the end {os.getloadavg()[1]:.1f} were wanted at once"),
         ("took", f"{outcome.seconds:.0f} s, from the first wave to quiet"),
         ("faults that fired", f"{sum(one.fired for one in outcome.struck)} of {len(outcome.plan.strikes)}"),
         ("longest recovery", _recovery(outcome)),

@@ -19,7 +19,7 @@ from tasks.turns import Turns
 LEASE = timedelta(seconds=15)
 BULK_CHUNKS_AT_ONCE = 4
 WRITERS_AT_ONCE = 4
-OUR_KEY_IS_REFUSED = timedelta(minutes=1)
+OUR_KEY_IS_REFUSED = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)

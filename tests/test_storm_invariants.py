@@ -58,6 +58,7 @@ def as_they_should_be() -> Books:
         items=[ItemRow("i1", "g3", "c@example.com", settled=True, outcome="done")],
         truth=Truth(
             grants={"g1": "invalid", "g3": "valid"},
+            imported={"g2", "g3"},
             expiries=Counter(g1=1),
             deleted={"g2"},
             code_ends={"code": [429, 200]},
@@ -97,6 +98,7 @@ BREACHES: dict[str, tuple[int, Callable[[Books], object]]] = {
     "a notice is set aside": (4, lambda books: put(books.notices, 0, outcome="set_aside")),
     "an expiry has no notice": (4, lambda books: put(books.notices, 1, transition_id=None)),
     "an arrival has no notice": (4, lambda books: put(books.notices, 0, transition_id=None)),
+    "one that a sync finds has no notice": (4, lambda books: books.truth.imported.discard("g3")),
     "a deletion has no notice": (4, lambda books: put(books.notices, 2, transition_id=None)),
     "notices come out of order": (4, lambda books: books.heard.sort(key=lambda entry: -(entry.sequence or 0))),
     "one number is told under two ids": (4, lambda books: tell_again(books, "n2", as_id="n5")),
