@@ -202,6 +202,7 @@ async def _books(ground: Ground, product: Product, kill: AtTheKill) -> Books:
     truth = Truth(
         grants={id: grant.grant_status for id, grant in state.books.by_id.items()},
         emails={id: grant.email for id, grant in state.books.by_id.items()},
+        imported=ground.imported,
         deleted=ground.deleted,
         code_ends=dict(state.calls.code_ends),
     )

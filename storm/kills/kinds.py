@@ -39,6 +39,7 @@ class Ground:
 
     ctx: Context
     sim: Running
+    imported: set[str] = field(default_factory=set)
     expiries: Counter[str] = field(default_factory=Counter)
     deleted: set[str] = field(default_factory=set)
 
@@ -46,6 +47,7 @@ class Ground:
         """Let Nylas have so many grants, and ourselves know them."""
         ids = self.new(number, status=status, credential=credential)
         await sync(self.ctx)
+        self.imported |= set(ids)
         return ids
 
     def new(self, number: int, *, status: str = "valid", credential: str | None = None) -> list[str]:

@@ -72,8 +72,10 @@ async def run_row(
     change: Change | None = None,
     tell: Callable[[Result], None] = lambda _: None,
 ) -> Row:
-    """Run a kind undisturbed, and then once for each point that it passed."""
+    """Run a kind undisturbed, and then once for each point that it passed; not if it is not well even so."""
     row = Row(on.name, await run_case(kind, on))
+    if row.undisturbed.broken:
+        return row
     left = [point for point in chosen(row.undisturbed.points, every=every) if wanted(kind, point)][::-1]
 
     async def in_lane(lane: int) -> None:
