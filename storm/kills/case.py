@@ -108,7 +108,7 @@ async def _lived(
         )
         code = await _life(again)
     if code != 0:
-        last = order.log.read_text().strip().splitlines()[-12:]
+        last = order.log.read_text().strip().splitlines()[-12:] if order.log.exists() else []
         broken.append(f"a process ended with {code}:\n" + "\n".join(last))
     of, books = await mailboxes(ground.ctx.database), await _books(ground, product, kill)
     renewed, deleted = renewals_of(ground), deletions(ground, of)
