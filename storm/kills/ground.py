@@ -1,5 +1,6 @@
 """What a case stands on: a fresh database of either make, a Nylas of its own, and a product that keeps books."""
 
+import asyncio
 import json
 import secrets
 import shutil
@@ -60,6 +61,7 @@ class PostgresDatabases:
 
     def __init__(self, server: str) -> None:
         self._server, self._lanes = server, dict[int, str]()
+        self._one_by_one = asyncio.Lock()  # migrations can't run side by side in a process
 
     async def prepare(self) -> None:
         """Nothing: a lane's database is made when it is first wanted."""
@@ -67,15 +69,20 @@ class PostgresDatabases:
     @asynccontextmanager
     async def fresh(self, lane: int) -> AsyncIterator[str]:
         """Yield the URL of a database without rows."""
-        if lane not in self._lanes:
-            name = f"kills_{secrets.token_hex(6)}"
-            await _run(self._server, f'CREATE DATABASE "{name}"')
-            self._lanes[lane] = self._server.rpartition("/")[0] + f"/{name}"
-            await _migrate(self._lanes[lane])
+        async with self._one_by_one:
+            if lane not in self._lanes:
+                self._lanes[lane] = await self._make()
         try:
             yield self._lanes[lane]
         finally:
             await _run(self._lanes[lane], EMPTY)
+
+    async def _make(self) -> str:
+        name = f"kills_{secrets.token_hex(6)}"
+        await _run(self._server, f'CREATE DATABASE "{name}"')
+        url = self._server.rpartition("/")[0] + f"/{name}"
+        await _migrate(url)
+        return url
 
 
 Databases = SqliteFiles | PostgresDatabases
