@@ -113,7 +113,10 @@ async def _exchange(claim: Claim[Event], sign_in: AuthSession) -> str | NylasErr
 
 
 async def _find(ctx: Context, sign_in: AuthSession) -> str | NylasError | None:
-    """Read which grant came of an exchange whose answer was lost: the one that carries our state, or the address."""
+    """Read which grant came of an exchange whose answer was lost: it carries our state, or works and has the address.
+
+    One that does not work has only its address in common with an exchange, which would have made it work.
+    """
     began = sign_in.exchange_started_at
     assert began is not None
 
@@ -124,7 +127,7 @@ async def _find(ctx: Context, sign_in: AuthSession) -> str | NylasError | None:
         if grant.state and digest(grant.state) == sign_in.state_hash:
             return True
         hint, email = sign_in.login_hint, grant.email
-        return bool(hint and email and hint.casefold() == email.casefold())
+        return bool(grant.is_valid and hint and email and hint.casefold() == email.casefold())
 
     try:
         async for page in ctx.nylas.grants.each_page(sort_by="updated_at", order_by="desc"):

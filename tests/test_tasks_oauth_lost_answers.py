@@ -95,6 +95,22 @@ async def test_a_code_lost_on_its_way_ends_the_sign_in_and_is_not_sent_again(
     assert await moves(ctx) == []
 
 
+async def test_a_grant_that_expired_a_moment_ago_is_not_taken_for_what_came_of_a_code_lost_on_its_way(
+    ctx: Context, sim: Running, clock: SetClock
+) -> None:
+    [grant_id] = await known(ctx, sim, 1, status="invalid")
+    sign_in = await came_back(ctx, login_hint=at_nylas(sim, grant_id).email)
+    await fails(sim, TOKEN, mode="drop", count=1)
+
+    await exchange_codes.run(ctx, [sign_in.event_id])
+    clock.time += STILL_AT_WORK
+    await exchange_codes.run(ctx, [sign_in.event_id])
+
+    assert await stands(ctx, sign_in) == FAILED
+    assert (await the_session(ctx, sign_in)).grant_id is None
+    assert (await the_grant(ctx, grant_id)).status is GrantStatus.EXPIRED
+
+
 async def test_a_lost_answer_is_looked_for_until_nylas_can_be_read(ctx: Context, sim: Running, clock: SetClock) -> None:
     sign_in = await came_back(ctx)
     await fails(sim, TOKEN, mode="after_effect_drop", count=1)
