@@ -28,7 +28,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
     `concurrency` is both the number of tasks, and of calls to Nylas, that are in flight at once.
     """
     app = make_app(redis_url)
-    doorbell = Doorbell(app).start()
+    doorbell = Doorbell(app, bulk_messages=settings.bulk_messages).start()
 
     def start() -> "asyncio.Task[Runtime]":
         return asyncio.create_task(
