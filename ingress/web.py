@@ -1,9 +1,13 @@
 """The web front: its routes, and what is open while it serves."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from math import ceil
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -24,6 +28,7 @@ from worker.sweeper import sweep_for_ever
 
 log = structlog.get_logger()
 
+STARTUP_FAILURE = 3
 INTAKE_PATIENCE = timedelta(seconds=3)
 
 
@@ -70,16 +75,31 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
 
 def run_web(settings: Settings, *, redis_url: str, host: str, port: int) -> None:
     """Serve until told to stop. No access log: the addresses of the callback hold codes."""
-    uvicorn.run(
+    config = uvicorn.Config(
         make_web(settings, redis_url=redis_url),
         host=host,
         port=port,
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=ceil(settings.shutdown_seconds / 2),
         timeout_keep_alive=65,
         server_header=False,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # the server raises again what ended it, and that is no failure
+    server = _Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+class _Server(uvicorn.Server):
+    """A server that a second signal ends at once: what was not answered was not stored, and is sent again."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, or leave."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
 
 
 def _listed(secrets: str) -> tuple[str, ...]:

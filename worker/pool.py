@@ -23,6 +23,7 @@ AFTER_THE_MARK = 0.05
 LOOP = LoopThread()
 _running: dict[int, "concurrent.futures.Future[Any]"] = {}
 _limits = threading.local()
+_handing_back = threading.Event()
 
 
 class Killed(BaseException):
@@ -53,6 +54,15 @@ def run_on_loop(work: Coroutine[Any, Any, T]) -> T:
         raise Killed from None
     finally:
         _running.pop(threading.get_ident(), None)
+
+
+def hand_back() -> int:
+    """Cancel what runs, so that it lets go of its rows; its messages stay as they are. Return how many tasks ran."""
+    _handing_back.set()
+    running = list(_running.values())
+    for future in running:
+        future.cancel()
+    return len(running)
 
 
 class _Job:
@@ -97,8 +107,8 @@ class TaskPool(ThreadPool):
             try:
                 result = target(*(args or ()), **(kwargs or {}))
             except Killed:
-                # While the worker terminates, the message stays unacknowledged, so that it is given back.
-                if error_callback and not state.should_terminate:
+                # While the worker ends, the message stays unacknowledged, so that it is given back.
+                if error_callback and not _handing_back.is_set() and not state.should_terminate:
                     try:
                         raise Terminated(15)
                     except Terminated:
