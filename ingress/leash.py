@@ -1,8 +1,9 @@
 """A leash: runs a command, and ends it when whoever holds the other end of the leash is gone, however that died.
 
 Started as `python leash.py SIGNAL USER GRACE COMMAND…`. Its standard input is a pipe that the holder never writes
-to: end of file means that the holder has ended, were it by SIGKILL. SIGNAL is what the command is then told to end by;
-USER is the number of the user (and group) that root runs it as, or `-`: the leash itself stays who it is. GRACE is after how many seconds the command is killed.
+to: end of file means that the holder has ended, were it by SIGKILL. SIGNAL is what the command is then told to end by,
+and GRACE after how many seconds it is killed. USER is the number of the user (and group) that root runs it as, or `-`:
+the leash itself stays who it is.
 It uses the standard library only, and imports nothing of this project, so that it starts at once.
 """
 

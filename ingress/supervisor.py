@@ -48,7 +48,7 @@ class Supervisor:
         return self._start(program)
 
     def stop_on_signals(self) -> None:
-        """SIGTERM and SIGINT (Ctrl-C) end `keep_running`; what comes after that is passed on to those that still run."""
+        """SIGTERM and SIGINT (Ctrl-C) end `keep_running`; one that comes later is passed on to those that still run."""
 
         def told(*_: object) -> None:
             if not self._stops:

@@ -1,10 +1,13 @@
 """The Celery app: its broker, its queues and the names of the task modules."""
 
+import logging
+
 from celery import Celery
 from kombu import Exchange
 from kombu import Queue as BrokerQueue
 
 from models.kinds import SYNC_REQUESTED, Queue
+from worker.logs import without_body
 from worker.schedule import beat_schedule
 from worker.task import ContextTask
 
@@ -25,7 +28,9 @@ TASK_MODULES = (
 )
 TIME_LIMIT = 240
 LONGER = {SYNC_REQUESTED: 6 * 3600}  # a million grants are 5,000 pages; its message comes twice, its row does not
-KEY_PREFIX = "evergrant:"
+SCHEMA = 1
+"""The version of our messages. Another one has queues of its own: a program that knows no such task throws it away."""
+KEY_PREFIX = f"evergrant:{SCHEMA}:"
 
 
 def make_app(redis_url: str) -> "Celery[ContextTask]":
@@ -35,6 +40,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
     acknowledged after its task, so that a killed worker's messages come back; what truly brings work back is the
     sweep. `noeviction` is what the broker needs: a Redis that evicts drops messages without a word.
     """
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(without_body)
     app = Celery("evergrant", task_cls=ContextTask, set_as_current=True)
     app.conf.update(
         broker_url=redis_url,
@@ -73,7 +79,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         beat_max_loop_interval=5,
         redbeat_redis_url=redis_url,
         redbeat_redis_options={"socket_timeout": 5, "socket_connect_timeout": 2},
-        redbeat_key_prefix=f"{KEY_PREFIX}redbeat:",
+        redbeat_key_prefix="evergrant:redbeat:",
         redbeat_lock_timeout=30,
     )
     return app
