@@ -56,13 +56,18 @@ def run_on_loop(work: Coroutine[Any, Any, T]) -> T:
         _running.pop(threading.get_ident(), None)
 
 
+def running() -> int:
+    """Say how many tasks are under way."""
+    return len(_running)
+
+
 def hand_back() -> int:
     """Cancel what runs, so that it lets go of its rows; its messages stay as they are. Return how many tasks ran."""
     _handing_back.set()
-    running = list(_running.values())
-    for future in running:
+    under_way = list(_running.values())
+    for future in under_way:
         future.cancel()
-    return len(running)
+    return len(under_way)
 
 
 class _Job:

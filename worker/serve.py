@@ -19,6 +19,7 @@ from worker.runtime import Runtime, current, open_runtime, opens_with
 from worker.settings import Settings
 from worker.stopping import Stopping
 from worker.sweeper import sweep_for_ever
+from worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
         gc.collect()
         gc.freeze()
         stopping.at_work()
+        Watchdog(redis_url, places=concurrency).start()
         log.info("worker.ready", concurrency=concurrency, pid=os.getpid())
 
     _leave_logging_alone()

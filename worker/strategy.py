@@ -9,6 +9,8 @@ from celery.utils.log import get_logger
 from celery.worker import state
 from celery.worker.strategy import default
 
+from worker.watchdog import took
+
 log = structlog.get_logger()
 
 
@@ -21,6 +23,7 @@ def guarded(task: "Task[Any, Any]", app: "Celery[Any]", consumer: Any, **options
     handle = default(task, app, consumer, **options)
 
     def handle_safely(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
+        took()
         try:
             return handle(message, body, ack, reject, callbacks, **more)
         except consumer.connection_errors:
