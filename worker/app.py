@@ -1,13 +1,11 @@
 """The Celery app: its broker, its queues and the names of the task modules."""
 
-import logging
-
 from celery import Celery
 from kombu import Exchange
 from kombu import Queue as BrokerQueue
 
 from models.kinds import SYNC_REQUESTED, Queue
-from worker.logs import without_body
+from worker import transport
 from worker.schedule import beat_schedule
 from worker.task import ContextTask
 
@@ -40,7 +38,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
     acknowledged after its task, so that a killed worker's messages come back; what truly brings work back is the
     sweep. `noeviction` is what the broker needs: a Redis that evicts drops messages without a word.
     """
-    logging.getLogger("celery.worker.consumer.consumer").addFilter(without_body)
+    transport.use()
     app = Celery("evergrant", task_cls=ContextTask, set_as_current=True)
     app.conf.update(
         broker_url=redis_url,

@@ -7,17 +7,6 @@ from contextlib import contextmanager
 
 import structlog
 
-LONGEST = 200
-
-
-def without_body(record: logging.LogRecord) -> bool:
-    """Have Celery say that a message is none of ours, without what is in it: that may hold anything."""
-    if isinstance(record.msg, str) and "body" in record.msg:
-        said = record.msg.partition("\n")[0].partition(" [")[0]
-        known = record.args[: said.count("%")] if isinstance(record.args, tuple) else ()
-        record.msg, record.args, record.exc_info = (said % known)[:LONGEST], (), None
-    return True
-
 
 def configure(format: str, *, level: int = logging.INFO) -> None:
     """Send structlog and the standard library's loggers through one formatter, to stderr.
