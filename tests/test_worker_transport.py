@@ -37,7 +37,8 @@ def test_by_kombus_own_transport_that_is_an_error_which_nobody_expects(valkey: s
 def test_the_app_speaks_by_ours() -> None:
     """Asked in a process of its own, since Kombu remembers the transport of the first connection."""
     program = """if True:
-                print(type(make_app("redis://127.0.0.1:1/0").connection_for_write().transport).__module__)
+        from worker.app import make_app
+        print(type(make_app("redis://127.0.0.1:1/0").connection_for_write().transport).__module__)
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "worker.transport"
