@@ -18,6 +18,7 @@ from ingress import health, reauth, sign_in, webhooks
 from ingress.api.app import PATH, make_api
 from ingress.front import Front
 from ingress.intake import Intake
+from ingress.presence import stay_present
 from models.database import Database
 from worker.app import make_app
 from worker.broker import Broker
@@ -48,6 +49,7 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
         app.state.front = api.state.front = Front(settings, runtime.context, intake, _listed(secret))
         app.state.broker = Broker(redis_url)
         loops = [asyncio.create_task(intake.run()), asyncio.create_task(sweep_for_ever(runtime.context))]
+        loops.append(asyncio.create_task(stay_present(runtime.context, runtime.redis)))
         log.info("web.ready", callback_url=settings.callback_url, webhook_url=settings.webhook_url)
         yield
         for loop in loops:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class Place:
         self._children = [self._start("simulator", "simulator", "--port", str(nylas), "--api-key", KEY)]
         self._children.append(self._start("web", "web", "--migrate", "--port", str(web)))
         for child, port in zip(self._children, (nylas, web), strict=True):
-            child.wait_until(lambda port=port: accepts(port), seconds=60)  # type: ignore[misc]
+            child.wait_until(partial(accepts, port), seconds=60)
         self._worker = self._start_worker()
         [self._grant] = httpx.post(f"{self.nylas}/_sim/seed", json={"grants": 1}).json()["grants"]
 
