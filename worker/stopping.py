@@ -20,6 +20,7 @@ CELERY: Any = state
 FINISHES_FOR = 0.75
 """The part of the time in which tasks may finish; in what is left of it their rows are let go."""
 AT_ONCE = 5.0
+"""Seconds that tasks have to let go in, when they are not given any to finish."""
 
 
 class Stopping:
@@ -52,7 +53,7 @@ class Stopping:
 
     def _see_to_it(self) -> None:
         self._signals.get()
-        gone_by = time.monotonic() + self._seconds
+        gone_by = time.monotonic() + max(self._seconds, AT_ONCE)
         log.info("worker.stopping", seconds=self._seconds)
         try:
             self._signals.get(timeout=self._seconds * FINISHES_FOR)
