@@ -80,4 +80,5 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         redbeat_key_prefix="evergrant:redbeat:",
         redbeat_lock_timeout=30,
     )
+    app.amqp_cls = "worker.reconnecting:AMQP"
     return app
