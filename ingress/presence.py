@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.cancellation import is_cancelled
 from models.inbox import receive, told
 from models.kinds import SYNC_REQUESTED
 from tasks.context import Context
@@ -27,6 +28,8 @@ async def stay_present(context: Context, redis: Redis | None) -> None:
             await note_presence(context, redis)
         except (SQLAlchemyError, RedisError, OSError) as error:
             log.warning("presence.not_noted", error=type(error).__name__)
+        if is_cancelled():  # what was awaited may have kept it to itself
+            raise asyncio.CancelledError
         await asyncio.sleep(EVERY)
 
 

@@ -60,7 +60,7 @@ def test_a_worker_hands_back_what_it_can_not_finish(
     hangs(there, database_url)
     code = told(there.children["worker"], times=times, first_says="worker.stopping")
     assert code == 0, there.last_words()
-    assert read(database_url, HELD) == [0]
+    assert read(database_url, HELD) == [0], there.last_words()
     said = (there.folder / "worker.log").read_text()
     assert "worker.hands_back" in said
     assert "worker.left" not in said
