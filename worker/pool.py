@@ -46,8 +46,13 @@ def run_on_loop(work: Coroutine[Any, Any, T]) -> T:
                 raise SoftTimeLimitExceeded(limit) from None
             raise
 
+    if _handing_back.is_set():  # its message came at the last moment
+        work.close()
+        raise Killed
     future = LOOP.submit(guarded())
     _running[threading.get_ident()] = future
+    if _handing_back.is_set():
+        future.cancel()
     try:
         return future.result()
     except concurrent.futures.CancelledError:
