@@ -103,6 +103,8 @@ class Place:
         while self._looks() == before:
             if (code := self._worker.ended) is not None:
                 self.bounced.exits.append(code)
+                said = (self.folder / "worker.log").read_text().splitlines()
+                sys.stderr.write("\n".join([f"the worker ended with {code}:", *said[-25:], ""]))
                 self._worker.stop()
                 self._worker = self._start_worker()
             if time.monotonic() - began > 90:
