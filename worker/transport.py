@@ -19,7 +19,7 @@ class Channel(redis.Channel):
     @contextmanager
     def conn_or_acquire(self, client: Any | None = None) -> Iterator[Any]:
         """Give a client to speak by, as Kombu does."""
-        if client is None and self.connection.client is None:
+        if client is None and (self.connection is None or self.connection.client is None):
             raise ConnectionLost("the connection was given up")
         with super().conn_or_acquire(client) as acquired:
             yield acquired
