@@ -29,12 +29,17 @@ class Child:
         environ: Mapping[str, str] | None = None,
         end_by: signal.Signals = signal.SIGTERM,
         user: int | None = None,
+        grace: float = 10.0,
     ) -> None:
-        """Start it. What it prints goes to `log`, or where ours goes. `user` is whom to run it as (root only)."""
-        self.name, self.log, self._end_by = name, log, end_by
+        """Start it. What it prints goes to `log`, or where ours goes. `user` is whom to run it as (root only).
+
+        Once it is told to end it is killed after `grace` seconds.
+        """
+        self.name, self.log, self._end_by, self._grace = name, log, end_by, grace
+        who = "-" if user is None else str(user)
         output: IO[bytes] | None = log.open("ab") if log else None
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LEASH), end_by.name, "-" if user is None else str(user), *command],
+            [sys.executable, "-I", "-S", str(LEASH), end_by.name, who, str(grace), *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -61,12 +66,19 @@ class Child:
                 raise DidNotStart(f"{self.name} was not ready within {seconds:g} s{self._last_words()}")
             time.sleep(0.03)
 
-    def stop(self, *, seconds: float = 12.0) -> None:
-        """End it, and wait; after `seconds` it is killed."""
-        if self.process.stdin:
+    def tell(self) -> None:
+        """Tell it to end, and do not wait; telling it again may hurry it."""
+        if self.process.stdin and not self.process.stdin.closed:
             self.process.stdin.close()  # lets go of the leash
+        else:
+            self.process.send_signal(self._end_by)
+
+    def stop(self, *, seconds: float | None = None) -> None:
+        """End it, and wait; after `seconds` (a little more than its grace) it is killed."""
+        if self.process.stdin:
+            self.process.stdin.close()
         try:
-            self.process.wait(seconds)
+            self.process.wait(self._grace + 2 if seconds is None else seconds)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()

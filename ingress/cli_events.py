@@ -27,17 +27,20 @@ def events_list(
     outcome: Annotated[
         str | None, typer.Option(help="Only events that ended so: set_aside, failed, …", callback=an_outcome)
     ] = None,
+    dead: Annotated[bool, typer.Option("--dead", help="Only events that were set aside or failed for good.")] = False,
     grant: Annotated[str | None, typer.Option(help="Only events of the grant with this id.", callback=an_id)] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List events, the newest first."""
     from ingress.commands import run
-    from ingress.events_admin import list_events
+    from ingress.events_admin import BROUGHT_BACK, list_events
     from models import Outcome
 
-    ended = Outcome(outcome.replace("-", "_")) if outcome else None
-    run(lambda runtime: list_events(runtime, kind=kind, outcome=ended, grant_id=grant, limit=limit, as_json=as_json))
+    if dead and outcome:
+        raise typer.BadParameter("--dead names its outcomes already: leave out --outcome")
+    ended = BROUGHT_BACK if dead else [Outcome(outcome.replace("-", "_"))] if outcome else ()
+    run(lambda runtime: list_events(runtime, kind=kind, outcomes=ended, grant_id=grant, limit=limit, as_json=as_json))
 
 
 @events_app.command("show")

@@ -18,10 +18,16 @@ ROWS_A_TRANSACTION = 5_000
 
 
 async def list_events(
-    runtime: Runtime, *, kind: str | None, outcome: Outcome | None, grant_id: str | None, limit: int, as_json: bool
+    runtime: Runtime,
+    *,
+    kind: str | None,
+    outcomes: Sequence[Outcome],
+    grant_id: str | None,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Print events, the newest first."""
-    wanted = _ours(runtime, kind=kind, outcomes=[outcome] if outcome else (), grant_id=grant_id)
+    wanted = _ours(runtime, kind=kind, outcomes=outcomes, grant_id=grant_id)
     async with runtime.context.database.reading() as session:
         events = (await session.scalars(wanted.order_by(col(Event.id).desc()).limit(limit))).all()
     if as_json:

@@ -1,8 +1,9 @@
 """A leash: runs a command, and ends it when whoever holds the other end of the leash is gone, however that died.
 
-Started as `python leash.py SIGNAL USER COMMAND…`. Its standard input is a pipe that the holder never writes
-to: end of file means that the holder has ended, were it by SIGKILL. SIGNAL is what the command is then told to end by;
-USER is the number of the user (and group) that root runs it as, or `-`: the leash itself stays who it is.
+Started as `python leash.py SIGNAL USER GRACE COMMAND…`. Its standard input is a pipe that the holder never writes
+to: end of file means that the holder has ended, were it by SIGKILL. SIGNAL is what the command is then told to end by,
+and GRACE after how many seconds it is killed. USER is the number of the user (and group) that root runs it as, or `-`:
+the leash itself stays who it is.
 It uses the standard library only, and imports nothing of this project, so that it starts at once.
 """
 
@@ -12,12 +13,10 @@ import subprocess
 import sys
 import threading
 
-GRACE = 10.0
-
 
 def main() -> int:
     """Run the command; return its exit code, or the signal that ended it as a shell would."""
-    ending, user, command = signal.Signals[sys.argv[1]], sys.argv[2], sys.argv[3:]
+    ending, user, grace, command = signal.Signals[sys.argv[1]], sys.argv[2], float(sys.argv[3]), sys.argv[4:]
     if user == "-":
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     else:
@@ -35,7 +34,7 @@ def main() -> int:
             pass
         child.send_signal(ending)
         try:
-            child.wait(GRACE)
+            child.wait(grace)
         except subprocess.TimeoutExpired:
             child.kill()
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,11 +32,14 @@ class Program:
 class Supervisor:
     """Keeps programs running until it is told to stop."""
 
-    def __init__(self, environ: Mapping[str, str], *, logs: Path | None = None) -> None:
-        """`environ` is theirs; what they print goes to files in `logs`, or where ours goes."""
-        self._environ, self._logs = environ, logs
+    def __init__(self, environ: Mapping[str, str], *, logs: Path | None = None, grace: float = 10.0) -> None:
+        """`environ` is theirs; what they print goes to files in `logs`, or where ours goes.
+
+        Each has `grace` seconds to end in, once it is told to.
+        """
+        self._environ, self._logs, self._grace = environ, logs, grace
         self._programs: list[Program] = []
-        self._stopping = threading.Event()
+        self._stops = False
 
     def start(self, name: str, *arguments: str) -> Child:
         """Start `evergrant <arguments>`."""
@@ -46,18 +48,28 @@ class Supervisor:
         return self._start(program)
 
     def stop_on_signals(self) -> None:
-        """SIGTERM and SIGINT (Ctrl-C) end `keep_running`."""
+        """SIGTERM and SIGINT (Ctrl-C) end `keep_running`; one that comes later is passed on to those that still run."""
+
+        def told(*_: object) -> None:
+            if not self._stops:
+                self._stops = True
+                return
+            for program in self._programs:
+                if program.child is not None:
+                    program.child.tell()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._stopping.set())
+            signal.signal(number, told)
 
     @property
     def is_stopping(self) -> bool:
         """Whether it was told to stop."""
-        return self._stopping.is_set()
+        return self._stops
 
     def keep_running(self) -> None:
         """Start again what dies, after a wait that grows while it keeps dying; return when told to stop."""
-        while not self._stopping.wait(0.2):
+        while not self._stops:
+            time.sleep(0.2)
             now = time.monotonic()
             for program in self._programs:
                 if program.child is not None and (code := program.child.ended) is not None:
@@ -70,15 +82,20 @@ class Supervisor:
                     self._start(program)
 
     def stop(self) -> None:
-        """End all of them, the last started first."""
-        for program in reversed(self._programs):
+        """End all of them, all at the same time."""
+        running = [program for program in self._programs if program.child is not None]
+        for program in running:
+            if program.child is not None and program.child.ended is None:
+                program.child.tell()
+        for program in running:
             if program.child is not None:
                 program.child.stop()
                 program.child = None
 
     def _start(self, program: Program) -> Child:
         command = [sys.executable, "-m", "ingress", *program.arguments]
+        environ = {**os.environ, **self._environ}
         log_file = self._logs / f"{program.name}.log" if self._logs else None
-        program.child = Child(program.name, command, log=log_file, environ={**os.environ, **self._environ})
+        program.child = Child(program.name, command, log=log_file, environ=environ, grace=self._grace)
         program.started = time.monotonic()
         return program.child

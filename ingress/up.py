@@ -39,7 +39,7 @@ def up(settings: Settings, *, host: str, port: int, concurrency: int) -> None:
         fail(f"Something listens on port {port} already; choose another with --port")
     try:
         with redis_of(settings) as redis_url:
-            supervisor = Supervisor({"EVERGRANT_REDIS_URL": redis_url})
+            supervisor = Supervisor({"EVERGRANT_REDIS_URL": redis_url}, grace=settings.shutdown_seconds + 2)
             supervisor.stop_on_signals()
             try:
                 web = supervisor.start("web", "web", "--migrate", "--host", host, "--port", str(port))

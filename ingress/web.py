@@ -2,9 +2,13 @@
 
 import asyncio
 import gc
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from math import ceil
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -16,6 +20,7 @@ from ingress.api.app import PATH, make_api
 from ingress.door import Door
 from ingress.front import Front
 from ingress.intake import Intake
+from ingress.presence import stay_present
 from models.database import Database
 from worker.app import make_app
 from worker.broker import Broker
@@ -26,6 +31,7 @@ from worker.sweeper import sweep_for_ever
 
 log = structlog.get_logger()
 
+STARTUP_FAILURE = 3
 INTAKE_PATIENCE = timedelta(seconds=3)
 
 
@@ -35,7 +41,7 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        doorbell = Doorbell(make_app(redis_url)).start()
+        doorbell = Doorbell(make_app(redis_url), bulk_messages=settings.bulk_messages).start()
         runtime = await open_runtime(settings, ring=doorbell.ring, redis_url=redis_url, watch_key=True)
         # The intake has connections of its own: sweeps and sign-ins never keep a webhook waiting for one.
         own = Database(settings.database, pool_size=2, patience=INTAKE_PATIENCE)
@@ -45,6 +51,7 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
         app.state.front = api.state.front = Front(settings, runtime.context, intake, _listed(secret))
         app.state.broker = Broker(redis_url)
         loops = [asyncio.create_task(intake.run()), asyncio.create_task(sweep_for_ever(runtime.context))]
+        loops.append(asyncio.create_task(stay_present(runtime.context, runtime.redis)))
         log.info("web.ready", callback_url=settings.callback_url, webhook_url=settings.webhook_url)
         yield
         for loop in loops:
@@ -76,16 +83,31 @@ def run_web(settings: Settings, *, redis_url: str, host: str, port: int) -> None
     """
     web = make_web(settings, redis_url=redis_url)
     gc.freeze()
-    uvicorn.run(
+    config = uvicorn.Config(
         web,
         host=host,
         port=port,
         access_log=False,
         log_config=None,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=ceil(settings.shutdown_seconds / 2),
         timeout_keep_alive=65,
         server_header=False,
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # the server raises again what ended it, and that is no failure
+    server = _Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
+
+
+class _Server(uvicorn.Server):
+    """A server that a second signal ends at once: what was not answered was not stored, and is sent again."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, or leave."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
 
 
 def _listed(secrets: str) -> tuple[str, ...]:

@@ -13,7 +13,10 @@ from lifecycle.spells import GRACE
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings of the rules; `zone` is the time zone of quiet hours for whom no other is known (IANA name)."""
+    """The settings of the rules; `zone` is the time zone of quiet hours for whom no other is known (IANA name).
+
+    While `bulk_yields` events wait that somebody waits for, bulk goes no further.
+    """
 
     grace: timedelta = GRACE
     reminder_days: Sequence[int] = DAYS
@@ -21,6 +24,7 @@ class Policy:
     zone: str = "UTC"
     thresholds: Thresholds = field(default_factory=Thresholds)
     limits: BrakeLimits = field(default_factory=BrakeLimits)
+    bulk_yields: int = 1_000
     link_lifetime: timedelta = timedelta(hours=24)
     retirement: RetirementPolicy | None = None
     """None: no grant is ever deleted."""

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models import EventData, NoticeData
 from models.bulk import write_changes
 from models.cancellation import is_cancelled
 from models.claims import (
@@ -25,6 +26,7 @@ from models.claims import (
     still_held,
     still_ours,
 )
+from models.kinds import NOTICE_DUE
 from nylas_api import NylasError
 from tasks.context import Context
 
@@ -33,6 +35,8 @@ log = structlog.get_logger()
 Row = TypeVar("Row", bound=Claimable)
 
 TOGETHER = 200
+DOUBTED = 2
+"""Crashes after which a row is worked on alone. After the first one it may well have been another one's fault."""
 QUICK = 10  # rows that are settled before those of others who have more
 
 
@@ -83,7 +87,8 @@ async def claimed(
     With `others`, such rows as are due as well come with them, up to `TOGETHER`: in a storm, when rings come with a
     row or two each, these are done by the hundred, and the rings for them find nothing left to do.
 
-    If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
+    A row at which the work crashed again comes after the others, and alone: if it was the cause, no other goes down
+    with it. If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
     """
     held = await _take(ctx, model, ids, others)
     rows = held.rows
@@ -110,11 +115,40 @@ async def _take(ctx: Context, model: type[Row], ids: Sequence[UUID], others: Col
                 return Claim(ctx, model, uuid4(), [])
     async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
         now = ctx.now()
-        token, rows = await claim(session, model, ids, now=now, lease=ctx.lease)
-        if rows and others is not None and (room := TOGETHER - len(rows)) > 0:
+        token, taken = await claim(session, model, ids, now=now, lease=ctx.lease)
+        rows, left = _set_apart(taken)
+        for row in left:
+            row.attempts, row.rung_at = row.attempts - 1, now if _kind_of(row) else None
+            row.claim_token = row.lease_until = None
+        await write_changes(session, left)
+        sound = not any(row.crashes for row in rows)
+        if rows and sound and others is not None and (room := TOGETHER - len(rows)) > 0:
             more = await others_open(session, model, others, now=now, most=room)
             rows += (await claim(session, model, more, now=now, lease=ctx.lease, token=token))[1] if more else []
+    for row in left:
+        if kind := _kind_of(row):
+            ctx.ring(kind, [row.id])
     return Claim(ctx, model, token, rows)
+
+
+def _set_apart(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Say which of the rows are worked on together, and which are left: one that is doubted is worked on alone."""
+    doubted = [row for row in rows if row.crashes >= DOUBTED]
+    if not doubted or len(rows) == 1:
+        return rows, []
+    sound = [row for row in rows if row.crashes < DOUBTED]
+    return (sound, doubted) if sound else (doubted[:1], doubted[1:])
+
+
+def _kind_of(row: Claimable) -> str | None:
+    """What rings for a row that is left; of the others whoever works on them rings for the next by himself."""
+    match row:
+        case EventData():
+            return row.kind
+        case NoticeData():
+            return NOTICE_DUE
+        case _:
+            return None
 
 
 async def _keep_renewing(held: Claim[Row]) -> None:

@@ -27,6 +27,7 @@ from models.kinds import (
     REAUTH_BULK_REQUESTED,
     REAUTH_REQUESTED,
     RETIREMENT_APPROVED,
+    WEBHOOKS_DOUBTED,
 )
 from simulator import Running
 from tasks import grant_hints
@@ -38,6 +39,7 @@ from tasks.notices.fanning_out import fan_out
 from tasks.oauth_callback import exchange_codes
 from tasks.probing import probe
 from tasks.retiring import retire
+from tasks.silence import listen_again
 from tests.conftest import Rings, SetClock
 from tests.receiving import Product, a_product, reaching, told_at
 from worker.sweeper import sweep
@@ -56,6 +58,7 @@ TASKS: dict[str, Callable[[Context, Sequence[UUID]], Coroutine[Any, Any, None]]]
     REAUTH_BULK_REQUESTED: start_campaigns.run,
     REAUTH_REQUESTED: reauthenticate.run,
     RETIREMENT_APPROVED: retire.run,
+    WEBHOOKS_DOUBTED: listen_again.run,
 }
 WORK = (Event, Delivery, CampaignItem, RetirementItem)
 A_SECOND = timedelta(seconds=1)

@@ -145,3 +145,20 @@ async def test_an_event_is_shown_with_its_body_as_it_came(evergrant: Command, ct
     assert "\x1b" not in garbled.out
     unknown = await evergrant("events", "show", str(UUID(int=7)))
     assert (unknown.code, "No event has the id" in unknown.err) == (1, True)
+
+
+@only_sqlite
+async def test_the_dead_are_what_can_be_brought_back_and_what_nobody_can_read(evergrant: Command, ctx: Context) -> None:
+    aside, failed = ended(ctx, Outcome.SET_ASIDE), ended(ctx, Outcome.FAILED, OAUTH_RETURNED, reason="Nylas said no")
+    unreadable = ended(ctx, Outcome.SET_ASIDE, UNREADABLE, reason="it is no JSON")
+    await stored(ctx, aside, failed, ended(ctx, Outcome.DONE), ended(ctx, None), unreadable)
+
+    dead = (await evergrant("events", "list", "--dead", "--json")).data
+    assert [(event["event_id"], event["reason"]) for event in dead] == [
+        (str(unreadable.id), "it is no JSON"),
+        (str(failed.id), "Nylas said no"),
+        (str(aside.id), "the work on it crashed 5 times"),
+    ]
+    of_kind = (await evergrant("events", "list", "--dead", "--kind", OAUTH_RETURNED, "--json")).data
+    assert [event["event_id"] for event in of_kind] == [str(failed.id)]
+    assert (await evergrant("events", "list", "--dead", "--outcome", "done")).code == 2

@@ -168,16 +168,27 @@ def test_redis_is_new_enough(text: str, ok: bool) -> None:
     is_so(redis.version(text), ok)
 
 
-@pytest.mark.parametrize(("policy", "ok"), [("noeviction", True), ("allkeys-lru", None), (None, None)])
+@pytest.mark.parametrize(
+    ("policy", "ok"), [("noeviction", True), ("allkeys-lru", False), ("volatile-ttl", False), (None, None)]
+)
 def test_redis_must_not_evict(policy: str | None, ok: bool | None) -> None:
     is_so(redis.eviction(policy), ok, policy or "does not tell")
 
 
 @pytest.mark.parametrize(
-    ("told", "word"), [({"aof_enabled": 1}, "append"), ({"aof_enabled": 0}, "no append"), ({}, "")]
+    ("told", "save", "ok", "word"),
+    [
+        ({"aof_enabled": 1}, "", True, "append"),
+        ({"aof_enabled": 0}, "", None, "appendonly yes"),
+        ({"aof_enabled": 0}, "3600 1 300 100", True, "snapshots"),
+        ({"aof_enabled": 0}, None, True, "does not tell"),
+        ({}, None, True, "does not tell"),
+    ],
 )
-def test_persistence_is_noted_and_never_wrong(told: dict[str, Any], word: str) -> None:
-    is_so(redis.persistence(told), True, word)
+def test_a_redis_that_keeps_nothing_is_told_of_and_never_wrong(
+    told: dict[str, Any], save: str | None, ok: bool | None, word: str
+) -> None:
+    is_so(redis.persistence(told, save), ok, word)
 
 
 @pytest.mark.parametrize(

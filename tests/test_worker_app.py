@@ -90,8 +90,8 @@ def forged(body: bytes, *, content_type: str, encoding: str = "binary", task: st
 def test_a_message_for_one_queue_never_shows_up_in_the_other(app: "Celery[Any]", redis: Any) -> None:
     for kind, (interactive, bulk) in ((GRANT_EXPIRED, (1, 0)), (REAUTH_REQUESTED, (1, 1)), (SYNC_REQUESTED, (1, 2))):
         rung(app, kind, new_id())
-        assert redis.llen("evergrant:interactive") == interactive
-        assert redis.llen("evergrant:bulk") == bulk
+        assert redis.llen("evergrant:1:interactive") == interactive
+        assert redis.llen("evergrant:1:bulk") == bulk
 
 
 @pytest.mark.parametrize("kind", sorted(QUEUES))

@@ -29,7 +29,7 @@ __all__ = ["a_worker"]
 def product(valkey: str) -> Iterator["Celery[Any]"]:
     """Somebody else's Celery, which knows nothing of ours but the broker and its prefix."""
     app = Celery("product", broker=valkey, set_as_current=False)
-    app.conf.broker_transport_options = {"global_keyprefix": "evergrant:"}
+    app.conf.broker_transport_options = {"global_keyprefix": "evergrant:1:"}
     yield app
     app.close()
 

@@ -26,7 +26,9 @@ TASK_MODULES = (
 )
 TIME_LIMIT = 240
 LONGER = {SYNC_REQUESTED: 6 * 3600}  # a million grants are 5,000 pages; its message comes twice, its row does not
-KEY_PREFIX = "evergrant:"
+SCHEMA = 1
+"""The version of our messages. Another one has queues of its own: a program that knows no such task throws it away."""
+KEY_PREFIX = f"evergrant:{SCHEMA}:"
 
 
 def make_app(redis_url: str) -> "Celery[ContextTask]":
@@ -75,7 +77,8 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         beat_max_loop_interval=5,
         redbeat_redis_url=redis_url,
         redbeat_redis_options={"socket_timeout": 5, "socket_connect_timeout": 2},
-        redbeat_key_prefix=f"{KEY_PREFIX}redbeat:",
+        redbeat_key_prefix="evergrant:redbeat:",
         redbeat_lock_timeout=30,
     )
+    app.amqp_cls = "worker.reconnecting:AMQP"
     return app

@@ -10,11 +10,12 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
-from models.kinds import QUEUES, most_ids
+from models.kinds import QUEUES, Queue, most_ids
 
 log = structlog.get_logger()
 
 WAITING_AT_MOST = 20_000
+BULK_AT_MOST = 100
 
 
 class Doorbell:
@@ -22,12 +23,12 @@ class Doorbell:
 
     Rings that come while one message is being sent are gathered, so that a burst becomes few messages, each with up
     to 200 ids (100 in bulk). When Redis is away, or the queue of rings is full, rings are dropped: the sweep rings
-    again for what is still due.
+    again for what is still due. So are those for bulk while `bulk_messages` of it wait in Redis already.
     """
 
-    def __init__(self, app: "Celery[Any]") -> None:
+    def __init__(self, app: "Celery[Any]", *, bulk_messages: int = BULK_AT_MOST) -> None:
         """Prepare; `start` starts the thread."""
-        self._app = app
+        self._app, self._bulk_messages, self._bulk_paused = app, bulk_messages, False
         self._rings: queue.Queue[tuple[str, Sequence[UUID]] | None] = queue.Queue(WAITING_AT_MOST)
         self._thread = threading.Thread(target=self._send_all, name="evergrant-doorbell", daemon=True)
 
@@ -68,10 +69,22 @@ class Doorbell:
                     self._send(kind, part)
 
     def _send(self, kind: str, ids: Sequence[UUID]) -> None:
+        told, queue_name = [[str(row) for row in ids]], QUEUES[kind].value
         try:
-            self._app.send_task(kind, args=[[str(row) for row in ids]], queue=QUEUES[kind].value, retry=False)
+            with self._app.producer_or_acquire() as producer:
+                if QUEUES[kind] is Queue.BULK and self._is_bulk_paused(producer.channel.client.llen(queue_name)):
+                    return
+                self._app.send_task(kind, args=told, queue=queue_name, retry=False, producer=producer)
         except Exception as error:  # whatever it is, the row stays due and the sweep rings again
             log.warning("doorbell.failed", kind=kind, rows=len(ids), error=type(error).__name__)
+
+    def _is_bulk_paused(self, waiting: int) -> bool:
+        """Say whether enough of bulk waits already; whoever reads the log is told once when that begins, and ends."""
+        paused = waiting >= self._bulk_messages
+        if paused != self._bulk_paused:
+            self._bulk_paused = paused
+            log.info("bulk.paused" if paused else "bulk.goes_on", messages=waiting)
+        return paused
 
 
 def _parts(ids: Sequence[UUID], size: int) -> Iterable[Sequence[UUID]]:

@@ -19,6 +19,7 @@ def policy_of(settings: Settings) -> Policy:
         reminder_days=settings.reminder_days,
         quiet=QuietHours(*quiet) if quiet else None,
         zone=settings.time_zone,
+        bulk_yields=settings.bulk_yields,
         link_lifetime=timedelta(hours=settings.link_hours),
         thresholds=Thresholds(
             number=settings.incident_grants,

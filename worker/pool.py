@@ -23,6 +23,7 @@ AFTER_THE_MARK = 0.05
 LOOP = LoopThread()
 _running: dict[int, "concurrent.futures.Future[Any]"] = {}
 _limits = threading.local()
+_handing_back = threading.Event()
 
 
 class Killed(BaseException):
@@ -45,14 +46,33 @@ def run_on_loop(work: Coroutine[Any, Any, T]) -> T:
                 raise SoftTimeLimitExceeded(limit) from None
             raise
 
+    if _handing_back.is_set():  # its message came at the last moment
+        work.close()
+        raise Killed
     future = LOOP.submit(guarded())
     _running[threading.get_ident()] = future
+    if _handing_back.is_set():
+        future.cancel()
     try:
         return future.result()
     except concurrent.futures.CancelledError:
         raise Killed from None
     finally:
         _running.pop(threading.get_ident(), None)
+
+
+def running() -> int:
+    """Say how many tasks are under way."""
+    return len(_running)
+
+
+def hand_back() -> int:
+    """Cancel what runs, so that it lets go of its rows; its messages stay as they are. Return how many tasks ran."""
+    _handing_back.set()
+    under_way = list(_running.values())
+    for future in under_way:
+        future.cancel()
+    return len(under_way)
 
 
 class _Job:
@@ -97,8 +117,8 @@ class TaskPool(ThreadPool):
             try:
                 result = target(*(args or ()), **(kwargs or {}))
             except Killed:
-                # While the worker terminates, the message stays unacknowledged, so that it is given back.
-                if error_callback and not state.should_terminate:
+                # While the worker ends, the message stays unacknowledged, so that it is given back.
+                if error_callback and not _handing_back.is_set() and not state.should_terminate:
                     try:
                         raise Terminated(15)
                     except Terminated:

@@ -17,18 +17,22 @@ from worker.endpoints import drop_unnamed
 from worker.pool import LOOP
 from worker.runtime import Runtime, current, open_runtime, opens_with
 from worker.settings import Settings
+from worker.stopping import Stopping
 from worker.sweeper import sweep_for_ever
+from worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
 
 def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
-    """Work until SIGTERM (which lets running tasks finish) or SIGQUIT (which gives them back); return the exit code.
+    """Work until SIGTERM (which lets running tasks finish for a while), or a second one; return the exit code.
 
     `concurrency` is both the number of tasks, and of calls to Nylas, that are in flight at once.
     """
+    stopping = Stopping(settings.shutdown_seconds)
+    stopping.before_work()
     app = make_app(redis_url)
-    doorbell = Doorbell(app).start()
+    doorbell = Doorbell(app, bulk_messages=settings.bulk_messages).start()
 
     def start() -> "asyncio.Task[Runtime]":
         return asyncio.create_task(
@@ -44,6 +48,8 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
         # What is here now stays: looking through it again and again would hold calls up that were given leave.
         gc.collect()
         gc.freeze()
+        stopping.at_work()
+        Watchdog(redis_url, places=concurrency).start()
         log.info("worker.ready", concurrency=concurrency, pid=os.getpid())
 
     _leave_logging_alone()

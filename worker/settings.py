@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     nylas_rate: Annotated[float, Field(ge=0)] = 50.0
     nylas_connectors_path: Annotated[str | None, Field(pattern=r"^(/[a-z0-9-]+)+$")] = None
     public_url: str
+    bulk_messages: Annotated[int, Field(ge=1)] = 100
+    bulk_yields: Annotated[int, Field(ge=1)] = 1_000
+    shutdown_seconds: Annotated[float, Field(ge=0, le=600)] = 20.0
     data_dir: Path = Path("./evergrant-data")
     database_url: Annotated[str, Field(repr=False)] = ""  # it may hold a password
     redis_url: Annotated[str, Field(repr=False)] = ""

@@ -19,6 +19,7 @@ from tasks.campaigns.serving import any_ready, ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.notices.ringing import ring_deliveries
 from tasks.retirement_plans import finish_plans, of_application
+from tasks.yielding import bulk_waits
 
 log = structlog.get_logger()
 
@@ -75,7 +76,8 @@ async def _items(context: Context) -> int:
 
 
 async def _retirements(context: Context) -> int:
-    rows = await _forgotten(context, RetirementItem, of_application(context.application_id), most=ITEMS_AT_ONCE)
+    most = 0 if await bulk_waits(context) else ITEMS_AT_ONCE
+    rows = await _forgotten(context, RetirementItem, of_application(context.application_id), most=most)
     _ring(context, RETIREMENT_APPROVED, rows)
     await finish_plans(context)
     return len(rows)

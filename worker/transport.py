@@ -19,7 +19,8 @@ class Channel(redis.Channel):
     @contextmanager
     def conn_or_acquire(self, client: Any | None = None) -> Iterator[Any]:
         """Give a client to speak by, as Kombu does."""
-        if client is None and self.connection.client is None:
+        connection: Any = self.connection  # None, when it was closed
+        if client is None and (connection is None or connection.client is None):
             raise ConnectionLost("the connection was given up")
         with super().conn_or_acquire(client) as acquired:
             yield acquired

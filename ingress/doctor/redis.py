@@ -20,15 +20,20 @@ async def look_at(url: str) -> list[Finding]:
     try:
         told: Mapping[str, Any] = await redis.info()
         try:
-            policy = (await redis.config_get("maxmemory-policy")).get("maxmemory-policy")
-        except RedisError:  # many hosts of Redis forbid CONFIG, and tell it here as well
-            policy = told.get("maxmemory_policy")
+            told_by_config: Mapping[str | None, str | None] = await redis.config_get("maxmemory-policy", "save")
+        except RedisError:  # many hosts of Redis forbid CONFIG, and tell the policy here as well
+            told_by_config = {}
+        policy = told_by_config.get("maxmemory-policy", told.get("maxmemory_policy"))
     except (RedisError, OSError) as error:
         fix = "is it running, and is EVERGRANT_REDIS_URL right? Until it answers, work waits for the sweep"
         return [wrong("redis", f"does not answer ({type(error).__name__})", fix)]
     finally:
         await redis.aclose()
-    return [version(str(told.get("redis_version", ""))), eviction(policy), persistence(told)]
+    return [
+        version(str(told.get("redis_version", ""))),
+        eviction(policy),
+        persistence(told, told_by_config.get("save")),
+    ]
 
 
 def version(text: str) -> Finding:
@@ -46,16 +51,18 @@ def eviction(policy: str | None) -> Finding:
         return well("redis eviction", "maxmemory-policy is noeviction")
     if policy is None:
         return beware("redis eviction", "it does not tell its maxmemory-policy", fix)
-    return beware("redis eviction", f"maxmemory-policy is {policy}", fix)
+    return wrong("redis eviction", f"maxmemory-policy is {policy}", fix)
 
 
-def persistence(told: Mapping[str, Any]) -> Finding:
-    """Whether messages survive its restart: noted, since rows do in any case."""
-    match told.get("aof_enabled"):
-        case 1:
+def persistence(told: Mapping[str, Any], save: str | None) -> Finding:
+    """Whether messages survive its restart. Rows do in any case."""
+    match told.get("aof_enabled"), save:
+        case 1, _:
             return well("redis persistence", "append-only file")
-        case 0:
-            detail = "no append-only file: after its restart the sweep rings for all rows again, which takes longer"
-            return well("redis persistence", detail)
+        case 0, "":
+            detail = "it keeps nothing: after its restart the sweep rings for all rows again, which takes longer"
+            return beware("redis persistence", detail, "set appendonly yes")
+        case 0, str():
+            return well("redis persistence", "snapshots; with an append-only file less would be rung for again")
         case _:
             return well("redis persistence", "it does not tell")

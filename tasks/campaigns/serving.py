@@ -13,6 +13,7 @@ from models import Campaign, CampaignItem, CampaignStatus
 from models.claims import take_unrung, unrung
 from models.kinds import REAUTH_REQUESTED, most_ids
 from tasks.context import Context
+from tasks.yielding import bulk_waits
 
 CHUNK = most_ids(REAUTH_REQUESTED)
 CATCHES_UP = timedelta(seconds=2)
@@ -22,9 +23,12 @@ LONGEST_WAIT = 2.0
 async def ring_next(ctx: Context, *, chunks: int = 1, campaign_id: UUID | None = None) -> int:
     """Ring for the next chunks of the campaigns that run (or of one), who waits longest first; return the items.
 
-    One whose worker died goes by itself: if it was the cause, it takes no other with it.
+    One whose worker died goes by itself: if it was the cause, it takes no other with it. While too much waits that
+    somebody waits for, none is rung for.
     """
     rung = 0
+    if await bulk_waits(ctx):
+        return rung
     for _ in range(chunks):
         async with ctx.database.writing() as session:
             items = await _next_chunk(session, ctx, campaign_id)
