@@ -50,8 +50,13 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
         secret = runtime.context.keys.reveal(application, "webhook_secret") if application.webhook_secret else ""
         app.state.front = api.state.front = Front(settings, runtime.context, intake, _listed(secret))
         app.state.broker = Broker(redis_url)
-        loops = [asyncio.create_task(intake.run()), asyncio.create_task(sweep_for_ever(runtime.context))]
-        loops.append(asyncio.create_task(stay_present(runtime.context, runtime.redis)))
+        for_ever = (
+            intake.run(),
+            sweep_for_ever(runtime.context),
+            stay_present(runtime.context, runtime.redis),
+            runtime.clock.keep_agreeing(runtime.context.database),
+        )
+        loops = [asyncio.create_task(one) for one in for_ever]
         log.info("web.ready", callback_url=settings.callback_url, webhook_url=settings.webhook_url)
         yield
         for loop in loops:

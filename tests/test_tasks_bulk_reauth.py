@@ -192,7 +192,7 @@ async def test_what_the_provider_said_stands_in_the_reason(ctx: Context, sim: Ru
         ({"status": 503}, 0.5),
         ({"mode": "drop"}, 0.5),
         ({"mode": "after_effect_drop"}, 0.5),
-        ({"status": 401, "path": "/v3/*"}, 60),
+        ({"status": 401, "path": "/v3/*"}, 5),
         ({"status": 429, "headers": {"Retry-After": "20"}}, 20),
         ({"status": 429, "body": {"error": {"type": "rate_limit_error", "provider_error": {"error": "quota"}}}}, 0.5),
     ],

@@ -16,7 +16,7 @@ from tasks.clock import system_clock
 from tasks.context import Context
 from tasks.flow import Flow
 from tasks.notices.outbound import Outbound
-from worker.agreed_clock import agreed
+from worker.agreed_clock import AgreedClock, agreed
 from worker.applications import ensure_application
 from worker.budget import SharedBudget
 from worker.endpoints import ensure_endpoints
@@ -38,12 +38,10 @@ class Runtime:
     redis: Redis | None
     key_watch: KeyWatch
     onward: Onward
-    clock_keeping: "asyncio.Task[None]"
+    clock: AgreedClock
 
     async def close(self) -> None:
         """Close what was opened."""
-        self.clock_keeping.cancel()
-        await asyncio.gather(self.clock_keeping, return_exceptions=True)
         await self.key_watch.close()
         await self.http.aclose()
         await self.context.outbound.close()
@@ -102,8 +100,7 @@ async def open_runtime(
     )
     if watch_key:
         key_watch.write_to(context)
-    clock_keeping = asyncio.create_task(clock.keep_agreeing(database))
-    return Runtime(settings, context, application, http, redis, key_watch, onward, clock_keeping)
+    return Runtime(settings, context, application, http, redis, key_watch, onward, clock)
 
 
 _opening: Callable[[], "asyncio.Task[Runtime]"] | None = None

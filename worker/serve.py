@@ -43,6 +43,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
     runtime = LOOP.run(current())
     LOOP.run(drop_unnamed(runtime.context, settings))
     LOOP.submit(sweep_for_ever(runtime.context))
+    LOOP.submit(runtime.clock.keep_agreeing(runtime.context.database))
 
     def on_ready(**_: Any) -> None:
         # What is here now stays: looking through it again and again would hold calls up that were given leave.
