@@ -167,7 +167,7 @@ async def _right(ctx: Context, running: Running, changed: set[str]) -> int:
     return sum(ours.get(id) == theirs.get(id, "deleted") for id in changed)
 
 
-def main(grants: int = 10_000) -> int:
+def main(grants: int) -> int:
     """Run it, and print how it went; return the exit code."""
     with tempfile.TemporaryDirectory(prefix="evergrant-outage-") as folder:
         outcome = asyncio.run(outage(grants, Path(folder)))
@@ -176,4 +176,4 @@ def main(grants: int = 10_000) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])) if len(sys.argv) > 1 else main())
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000))
