@@ -39,6 +39,11 @@ class Product:
         async with asyncio.timeout(PATIENCE):
             return web.json_response(await asyncio.shield(told))
 
+    async def forget(self, _request: web.Request) -> web.Response:
+        """Forget all that was told: another round tells of the same grants."""
+        self._told.clear()
+        return web.Response()
+
 
 async def serve(port: int, secret: str) -> None:
     """Serve until ended."""
@@ -46,6 +51,7 @@ async def serve(port: int, secret: str) -> None:
     app = web.Application()
     app.router.add_post("/notices", product.told)
     app.router.add_get("/told/{kind}/{grant_id}", product.when)
+    app.router.add_delete("/told", product.forget)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
