@@ -23,7 +23,7 @@ class Doorbell:
 
     Rings that come while one message is being sent are gathered, so that a burst becomes few messages, each with up
     to 200 ids (100 in bulk, but for campaigns). When Redis is away, or the queue of rings is full, rings are dropped:
-    the sweep rings again for what is still due. So are those for bulk while `bulk_messages` of it wait in Redis already.
+    the sweep rings again for what is still due. So are those for bulk while `bulk_messages` of it are in Redis already.
     """
 
     def __init__(self, app: "Celery[Any]", *, bulk_messages: int = BULK_AT_MOST) -> None:
