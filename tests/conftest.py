@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 import certifi
 import httpx
 import pytest
+from redis import Redis
 from sqlmodel import SQLModel
 
 from ingress.embedded import start_postgres, start_valkey
@@ -65,6 +66,15 @@ def valkey() -> Iterator[str]:
         server, url = start_valkey(Path(folder), keep=False)
         yield url
         server.stop()
+
+
+@pytest.fixture
+def redis(valkey: str) -> Iterator[Any]:
+    """An empty Valkey, by a client that answers with text."""
+    client = Redis.from_url(valkey, decode_responses=True)
+    client.flushdb()
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")
@@ -184,6 +194,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(database_url)
     yield database
     await database.close()
+
+
+@pytest.fixture
+async def application_id(database: Database) -> UUID:
+    """An application that rows may belong to."""
+    at = datetime.now(UTC)
+    one = Application(id=new_id(), client_id="c", api_uri="u", api_key="eg1.x.y", created_at=at, updated_at=at)
+    async with database.writing() as session:
+        session.add(one)
+    return one.id
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from models import Application, Event, Outcome
+from models import Event, Outcome
 from models.arrivals import Arrival, store_arrivals
 from models.claims import close
 from models.columns import new_id
@@ -16,17 +16,6 @@ from models.database import Database
 from models.inbox import receive, told
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-@pytest.fixture
-async def application_id(database: Database) -> UUID:
-    """The application that all events here belong to."""
-    application = Application(
-        id=new_id(), client_id="c", api_uri="u", api_key="eg1.x.y", created_at=NOON, updated_at=NOON
-    )
-    async with database.writing() as session:
-        session.add(application)
-    return application.id
 
 
 def arrival(application_id: UUID, key: str, *, raw: bytes = b"{}") -> Arrival:

@@ -8,24 +8,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from models import Application, Event
+from models import Event
 from models.columns import new_id
 from models.database import Database
 from models.event import LONGEST_KEY
 from models.inbox import event_key, receive, told
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-async def application_id(database: Database) -> UUID:
-    """The application that all events here belong to."""
-    application = Application(
-        id=new_id(), client_id="c", api_uri="u", api_key="eg1.x.y", created_at=NOON, updated_at=NOON
-    )
-    async with database.writing() as session:
-        session.add(application)
-    return application.id
 
 
 def event(application_id: UUID, key: str, *, raw: bytes = b"{}") -> Event:

@@ -12,7 +12,6 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 from celery.utils.time import maybe_timedelta
-from redis import Redis
 
 from models.columns import new_id
 from models.kinds import GRANT_EXPIRED, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
@@ -23,15 +22,6 @@ from tests.celery_probe import HOLD, QUEUE, ProbeWorker
 from worker.app import KEY_PREFIX, LONGER, TIME_LIMIT, make_app
 from worker.doorbell import Doorbell
 from worker.task import ContextTask
-
-
-@pytest.fixture
-def redis(valkey: str) -> Iterator[Any]:
-    """An empty Valkey."""
-    redis = Redis.from_url(valkey, decode_responses=True)
-    redis.flushdb()
-    yield redis
-    redis.close()
 
 
 @pytest.fixture

@@ -35,15 +35,6 @@ BULK, INTERACTIVE = f"{KEY_PREFIX}bulk", f"{KEY_PREFIX}interactive"
 
 
 @pytest.fixture
-def redis(valkey: str) -> Iterator[Any]:
-    """An empty Valkey."""
-    redis = Redis.from_url(valkey, decode_responses=True)
-    redis.flushdb()
-    yield redis
-    redis.close()
-
-
-@pytest.fixture
 def app(valkey: str) -> Iterator["Celery[Any]"]:
     """The app that sends."""
     app = make_app(valkey)

@@ -9,8 +9,8 @@ from contextlib import suppress
 
 import asyncpg
 
+from storm.faults.standing_still import stand_still
 from storm.parts import CONCURRENCY, WORKERS
-from storm.processes import STOPPED, state, tell_all
 from storm.stage import DidNotFire, Stage, until
 
 DOWN, STOPPED_FOR, LOCKED_FOR, FULL_FOR = 1.5, 4.0, 4.0, 4.0
@@ -54,16 +54,8 @@ async def cut_postgres(stage: Stage, draw: int) -> str:
 
 async def pause_postgres(stage: Stage, draw: int) -> str:
     """Stop all its processes, so that connections stay open and say nothing."""
-    leash = stage.parts.leash("postgres")
-    reached = tell_all(leash, signal.SIGSTOP)
-    try:
-        await asyncio.sleep(STOPPED_FOR)
-        states = {state(pid) for pid in reached}
-    finally:
-        tell_all(leash, signal.SIGCONT)
-    if states != {STOPPED}:
-        raise DidNotFire(f"they were {states}")
-    return f"{len(reached)} processes were stopped for {STOPPED_FOR} s"
+    stopped = await stand_still(stage.parts.leash("postgres"), STOPPED_FOR)
+    return f"{stopped} processes were stopped for {STOPPED_FOR} s"
 
 
 async def lock_sqlite(stage: Stage, draw: int) -> str:

@@ -1,7 +1,6 @@
 """Faults of Valkey: wiped, restarted with nothing, paused, its clients cut off, stopped, and full."""
 
 import asyncio
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -9,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from storm.processes import STOPPED, state, tell_all
+from storm.faults.standing_still import stand_still
 from storm.stage import DidNotFire, Stage, until
 
 PAUSED, DOWN, STOPPED_FOR, FULL_FOR = 3.0, 1.5, 4.0, 3.0
@@ -97,16 +96,8 @@ async def cut(stage: Stage, draw: int) -> str:
 
 async def stop(stage: Stage, draw: int) -> str:
     """Stop its process, so that connections stay open and say nothing."""
-    leash = stage.parts.leash("valkey")
     async with _valkey(stage), _away(stage):
-        reached = tell_all(leash, signal.SIGSTOP)
-        try:
-            await asyncio.sleep(STOPPED_FOR)
-            states = {state(pid) for pid in reached}
-        finally:
-            tell_all(leash, signal.SIGCONT)
-    if states != {STOPPED}:
-        raise DidNotFire(f"it was {states}")
+        await stand_still(stage.parts.leash("valkey"), STOPPED_FOR)
     return f"it was stopped for {STOPPED_FOR} s"
 
 
