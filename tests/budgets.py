@@ -15,13 +15,13 @@ Process = Callable[..., SharedBudget]
 
 
 @asynccontextmanager
-async def processes(url: str, application: str) -> AsyncIterator[Process]:
-    """Make the budgets of processes, each with a connection of its own."""
+async def processes(url: str, application: str, *, patience: float = 0.5) -> AsyncIterator[Process]:
+    """Make the budgets of processes, each with a connection of its own; none waits longer than so many seconds."""
     opened: list[Any] = []
 
     def process(*, url: str = url, application: str = application, rate: float = RATE) -> SharedBudget:
-        opened.append(Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5))
-        return SharedBudget(opened[-1], application=application, rate=rate)
+        opened.append(Redis.from_url(url, socket_timeout=patience, socket_connect_timeout=patience))
+        return SharedBudget(opened[-1], application=application, rate=rate, patience=patience)
 
     yield process
     for redis in opened:

@@ -32,8 +32,8 @@ def nylas_app() -> str:
 
 @pytest.fixture
 async def process(valkey: str, nylas_app: str) -> AsyncIterator[Process]:
-    """Make the budgets of processes."""
-    async with processes(valkey, nylas_app) as process:
+    """Make the budgets of processes, to which Redis is never away, however busy the machine."""
+    async with processes(valkey, nylas_app, patience=30) as process:
         yield process
 
 

@@ -40,10 +40,14 @@ class SharedBudget:
     by its own clock, and asks Redis again 2 s later.
     """
 
-    def __init__(self, redis: Redis | None, *, application: str, rate: float) -> None:
-        """`rate` is calls a second for each group; 0 means no limit. `application` is Nylas' client id."""
+    def __init__(self, redis: Redis | None, *, application: str, rate: float, patience: float = PATIENCE) -> None:
+        """`rate` is calls a second for each group; 0 means no limit. `application` is Nylas' client id.
+
+        An answer of Redis that takes over `patience` seconds counts as none.
+        """
         self._line = SharedLine(redis, application) if redis else None
         self._rate = rate
+        self._patience = patience
         self._groups: dict[str, Group] = {}
         self._redis_again_at = 0.0
 
@@ -66,7 +70,7 @@ class SharedBudget:
         ours.clock.hold(wait.total_seconds())
         if line := self._usable_line(ours.clock):
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(self._patience):
                     await line.hold(group, ours.limit, wait.total_seconds())
             except (RedisError, OSError) as error:
                 self._redis_failed(error)
@@ -85,7 +89,7 @@ class SharedBudget:
         while line := self._usable_line(clock):
             news = clock.news()
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(self._patience):
                     answer = await line.ask(
                         name,
                         group.limit,
