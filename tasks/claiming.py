@@ -80,17 +80,23 @@ class Claim(Generic[Row]):
 
 @asynccontextmanager
 async def claimed(
-    ctx: Context, model: type[Row], ids: Sequence[UUID], *, others: ColumnElement[bool] | None = None
+    ctx: Context,
+    model: type[Row],
+    ids: Sequence[UUID],
+    *,
+    others: ColumnElement[bool] | None = None,
+    most: int = TOGETHER,
 ) -> AsyncIterator[Claim[Row]]:
     """Hold the rows for the length of the block: the lease is renewed while it lasts.
 
-    With `others`, such rows as are due as well come with them, up to `TOGETHER`: in a storm, when rings come with a
-    row or two each, these are done by the hundred, and the rings for them find nothing left to do.
+    With `others`, such rows as are due as well come with them, up to `most`: in a storm, when rings come with a row or
+    two each, these are done by the hundred, and the rings for them find nothing left to do. Without any ids it is the
+    others alone that are held.
 
     A row at which the work crashed again comes after the others, and alone: if it was the cause, no other goes down
     with it. If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
     """
-    held = await _take(ctx, model, ids, others)
+    held = await _take(ctx, model, ids, others, most)
     rows = held.rows
     if not rows:
         yield held
@@ -108,21 +114,25 @@ async def claimed(
         renewing.cancel()
 
 
-async def _take(ctx: Context, model: type[Row], ids: Sequence[UUID], others: ColumnElement[bool] | None) -> Claim[Row]:
-    if others is not None and not ctx.turns.free:  # in a storm most rings find nothing left, and wait for no turn then
+async def _take(
+    ctx: Context, model: type[Row], ids: Sequence[UUID], others: ColumnElement[bool] | None, most: int
+) -> Claim[Row]:
+    if (
+        ids and others is not None and not ctx.turns.free
+    ):  # in a storm most rings find nothing left, and wait for no turn then
         async with ctx.database.reading() as session:
             if await none_open(session, model, ids, now=ctx.now()):
                 return Claim(ctx, model, uuid4(), [])
     async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
         now = ctx.now()
-        token, taken = await claim(session, model, ids, now=now, lease=ctx.lease)
+        token, taken = await claim(session, model, ids, now=now, lease=ctx.lease) if ids else (uuid4(), [])
         rows, left = _set_apart(taken)
         for row in left:
             row.attempts, row.rung_at = row.attempts - 1, now if _kind_of(row) else None
             row.claim_token = row.lease_until = None
         await write_changes(session, left)
         sound = not any(row.crashes for row in rows)
-        if rows and sound and others is not None and (room := TOGETHER - len(rows)) > 0:
+        if (rows or not ids) and sound and others is not None and (room := most - len(rows)) > 0:
             more = await others_open(session, model, others, now=now, most=room)
             rows += (await claim(session, model, more, now=now, lease=ctx.lease, token=token))[1] if more else []
     for row in left:

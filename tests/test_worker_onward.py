@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
@@ -30,8 +31,7 @@ async def reach(ctx: Context) -> AsyncIterator[Context]:
 
 async def tell(ctx: Context, rings: Rings, **how: int) -> None:
     """Tell what is due, as a task does after its work."""
-    onward = Onward(rings, **how)
-    await onward.tell(replace(ctx, ring=onward.ring))
+    await Onward(**how).tell(replace(ctx, ring=rings))
 
 
 async def test_a_notice_reaches_the_product_without_a_message(reach: Context, rings: Rings, product: Product) -> None:
@@ -45,22 +45,37 @@ async def test_a_notice_reaches_the_product_without_a_message(reach: Context, ri
 
 async def test_more_than_a_few_notices_go_by_the_queue(reach: Context, rings: Rings, product: Product) -> None:
     await told_at(reach, product)
-    due = sorted([(await a_notice(reach)).id for _ in range(FEW + 1)])
+    due = [(await a_notice(reach)).id for _ in range(FEW + 2)]
     await tell(reach, rings)
-    assert [(kind, sorted(ids)) for kind, ids in rings.heard] == [(NOTICE_DUE, due)]
-    assert product.calls == []
+    assert sorted(product.calls) == sorted(str(id) for id in due[:FEW])
+    assert [(kind, sorted(ids)) for kind, ids in rings.heard] == [(NOTICE_DUE, sorted(due[FEW:]))]
 
 
 async def test_more_than_a_few_deliveries_go_by_the_queue(reach: Context, rings: Rings) -> None:
-    """Ten notices for two endpoints: the deliveries to the first are made at once."""
     async with a_product() as one, a_product() as other:
         for product in (one, other):
             await told_at(reach, product)
-        for _ in range(FEW):
+        for _ in range(FEW - 1):
             await a_notice(reach)
         await tell(reach, rings)
-        assert sorted([len(one.calls), len(other.calls)]) == [0, FEW]
-        assert [(kind, len(ids)) for kind, ids in rings.heard] == [(DELIVERY_DUE, FEW)]
+        assert (one.calls, other.calls) == ([], [])
+        assert [(kind, len(ids)) for kind, ids in rings.heard] == [(DELIVERY_DUE, FEW - 1)] * 2
+
+
+async def test_who_would_have_to_wait_for_a_turn_tells_by_the_queue(
+    reach: Context, rings: Rings, product: Product
+) -> None:
+    await told_at(reach, product)
+    notice = await a_notice(reach)
+    crowded = replace(reach, ring=rings)  # it has turns of its own
+    async with AsyncExitStack() as writers:
+        while crowded.turns.free:
+            await writers.enter_async_context(crowded.turns.turn(quick=True))
+        telling = asyncio.create_task(Onward().tell(crowded))
+        await asyncio.wait([telling], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert telling.done()
+    assert rings.heard == [(NOTICE_DUE, [notice.id])]
+    assert product.calls == []
 
 
 async def test_while_the_places_are_taken_all_goes_by_the_queue(reach: Context, rings: Rings, product: Product) -> None:

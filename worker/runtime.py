@@ -73,7 +73,7 @@ async def open_runtime(
         raise
     url = redis_url or settings.redis_url
     redis = Redis.from_url(url, socket_timeout=0.5, socket_connect_timeout=0.5) if url else None
-    http, key_watch, onward = open_http(connections=calls_in_flight + RESERVED), KeyWatch(), Onward(ring)
+    http, key_watch, onward = open_http(connections=calls_in_flight + RESERVED), KeyWatch(), Onward()
     nylas = NylasClient(
         api_uri=application.api_uri,
         api_key=keys.reveal(application, "api_key"),
@@ -90,7 +90,7 @@ async def open_runtime(
         database=database,
         nylas=nylas,
         keys=keys,
-        ring=onward.ring,
+        ring=ring,
         now=clock,
         chance=random.random,
         policy=policy_of(settings),

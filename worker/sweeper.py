@@ -17,7 +17,7 @@ from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, RETIREMENT_APP
 from tasks.campaigns.ending import finish_if_done, give_up, nothing_left
 from tasks.campaigns.serving import any_ready, ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
-from tasks.notices.ringing import ring_deliveries
+from tasks.notices.ringing import due_to_be_told, ring_deliveries
 from tasks.retirement_plans import finish_plans, of_application
 from tasks.yielding import bulk_waits
 
@@ -91,10 +91,9 @@ async def _incidents(context: Context) -> int:
     return len(rows)
 
 
-async def ring_notices(context: Context, *, likely: bool = False) -> int:
+async def ring_notices(context: Context) -> int:
     """Ring for the notices that are due: in each sweep, and right after the work that wrote some, most likely."""
-    ours = (col(Notice.application_id) == context.application_id) & col(Notice.held_by).is_(None)
-    rows = await _forgotten(context, Notice, ours, most=NOTICES_AT_ONCE, likely=likely)
+    rows = await _forgotten(context, Notice, due_to_be_told(context), most=NOTICES_AT_ONCE)
     _ring(context, NOTICE_DUE, rows)
     return len(rows)
 
@@ -106,18 +105,13 @@ async def _forgotten(
     *,
     most: int,
     also: Sequence[Any] = (),
-    likely: bool = False,
 ) -> list[Row[Any]]:
-    """Take what is due, if anything is. The order leads to the index of what is due, however much is planned.
-
-    Unless something most likely is, it looks first, and so does whoever would keep all other writers out: on SQLite.
-    """
+    """Take what is due, if anything is. The order leads to the index of what is due, however much is planned."""
     now = context.now()
-    if context.database.is_sqlite or not likely:
-        async with context.database.reading() as session:
-            any_row = select(col(model.id)).where(unrung(model, now), which).order_by(col(model.due_at)).limit(1)
-            if (await session.execute(any_row)).first() is None:
-                return []
+    async with context.database.reading() as session:
+        any_row = select(col(model.id)).where(unrung(model, now), which).order_by(col(model.due_at)).limit(1)
+        if (await session.execute(any_row)).first() is None:
+            return []
     async with context.database.writing() as session:
         return await take_unrung(session, model, which, now=now, most=most, also=also)
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,7 +16,7 @@ from lifecycle.reminding import ESCALATION, number_after
 from models import Delivery, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
 from models.among import among
 from models.bulk import read_grants, write_changes
-from models.claims import close, postpone, still_ours
+from models.claims import close, open_at, postpone, still_ours
 from models.inbox import insert_or_ignore
 from models.kinds import NOTICE_DUE
 from tasks.brakes import put_on, room
@@ -24,7 +24,7 @@ from tasks.claiming import Claim, claimed
 from tasks.context import Context
 from tasks.notices.endpoints import active, wants
 from tasks.notices.links import can_take, put_link
-from tasks.notices.ringing import ring_deliveries
+from tasks.notices.ringing import due_to_be_told, ring_deliveries
 from tasks.notices.untold import nobody_wants
 from tasks.telling import MOOT, escalation, quiet_until, reminder, store
 
@@ -40,7 +40,26 @@ async def fan_out(ctx: Context, notice_ids: Sequence[UUID]) -> None:
     await ring_deliveries(ctx)
 
 
-async def _fan_out(claim: Claim[NoticeData]) -> None:
+async def fan_out_few(ctx: Context, most: int) -> tuple[int, Sequence[UUID]]:
+    """Do so with those that are due, at most so many, without a ring for them or for what comes of them.
+
+    Returns how many notices they were, and their deliveries.
+    """
+    due = due_to_be_told(ctx)
+    if ctx.database.is_sqlite and not await _any_due(ctx, due):  # its one writer is not kept from others for nothing
+        return 0, []
+    async with claimed(ctx, NoticeData, [], others=due, most=most) as claim:
+        deliveries = await _fan_out(claim) if claim.rows else []
+        return len(claim.rows), [delivery.id for delivery in deliveries]
+
+
+async def _any_due(ctx: Context, due: ColumnElement[bool]) -> bool:
+    one = select(col(Notice.id)).where(open_at(Notice, ctx.now()), due).order_by(col(Notice.due_at)).limit(1)
+    async with ctx.database.reading() as session:
+        return (await session.execute(one)).first() is not None
+
+
+async def _fan_out(claim: Claim[NoticeData]) -> Sequence[DeliveryData]:
     """The grants are locked before the notices, as whoever writes down what was seen of a grant does."""
     ctx, now = claim.ctx, claim.ctx.now()
     async with ctx.database.writing() as session:
@@ -65,6 +84,7 @@ async def _fan_out(claim: Claim[NoticeData]) -> None:
         await store(session, release.planned)
         if release.braked:
             await put_on(ctx, session, Braked.NOTICES, now=now)
+    return release.deliveries
 
 
 async def _earlier(session: AsyncSession, notices: Sequence[NoticeData], *, now: datetime) -> Mapping[str, int]:

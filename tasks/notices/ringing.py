@@ -8,12 +8,17 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from models import Delivery, Endpoint
+from models import Delivery, Endpoint, Notice
 from models.claims import take_unrung, unrung
 from models.kinds import DELIVERY_DUE
 from tasks.context import Context
 
 AT_A_TIME = 100
+
+
+def due_to_be_told(ctx: Context) -> ColumnElement[bool]:
+    """In SQL: a notice of this application that nothing holds back."""
+    return (col(Notice.application_id) == ctx.application_id) & col(Notice.held_by).is_(None)
 
 
 @cache
