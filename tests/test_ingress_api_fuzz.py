@@ -82,7 +82,7 @@ def judge(path: str, method: str, status: int, kind: str, body: Any) -> None:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # it takes less than SQLite does
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(call=calls())
 async def test_every_answer_is_as_it_is_described(api: Api, call: tuple[str, str, str, dict[str, Any]]) -> None:
     method, template, path, more = call

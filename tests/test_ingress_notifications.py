@@ -205,7 +205,7 @@ envelopes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(envelopes, json_values).map(lambda value: json.dumps(value).encode()) | st.binary()))
 def test_no_body_at_all_makes_it_fail(bodies: list[bytes]) -> None:
     for body in bodies:
@@ -262,7 +262,7 @@ def is_json(value: object) -> bool:
         return False
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(envelopes.filter(lambda envelope: envelope["type"] == "grant.expired" and is_json(envelope)))
 def test_the_key_is_a_hash_of_what_says_which_event_it_is(envelope: dict[str, Any]) -> None:
     data = envelope.get("data")

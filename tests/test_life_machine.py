@@ -38,7 +38,7 @@ from tests.life import TASKS
 from tests.stories import at_nylas, fails, hints, known, recovers
 
 T = TypeVar("T")
-LIVES, EXAMPLES = 5, int(os.environ.get("EVERGRANT_TEST_LIFE_EXAMPLES", "15"))
+LIVES, EXAMPLES = 5, int(os.environ.get("EVERGRANT_TEST_LIFE_EXAMPLES", "8"))
 ALL = "/v3/grants*"
 FAULTS: Sequence[dict[str, Any]] = (
     {"status": 503},

@@ -159,4 +159,4 @@ class OneGrant(RuleBasedStateMachine):
 
 
 TestOneGrant = OneGrant.TestCase
-TestOneGrant.settings = settings(max_examples=2_000, stateful_step_count=15, deadline=None)
+TestOneGrant.settings = settings(max_examples=600, stateful_step_count=15, deadline=None)

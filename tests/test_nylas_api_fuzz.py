@@ -22,7 +22,7 @@ from tests.keeping import request_of
 from tests.operations import OPERATIONS, Operation
 from tests.wire import KEY, NOW, Wire, nylas
 
-EXAMPLES = int(os.environ.get("EVERGRANT_TEST_EXAMPLES", "900"))
+EXAMPLES = int(os.environ.get("EVERGRANT_TEST_EXAMPLES", "300"))
 
 read_settings = settings(max_examples=EXAMPLES, deadline=None)
 wire_settings = settings(

@@ -247,7 +247,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.sampled_from([ONE_GRANT, GRANT_LIST, EXCHANGE, CUSTOM]),
     st.integers(100, 999) | st.sampled_from([200, 201, 400, 401, 403, 404, 429, 500]),

@@ -146,7 +146,7 @@ def test_what_was_prefetched_comes_back_at_a_warm_shutdown(app: "Celery[Any]", s
     assert done <= 4, "no new task is begun once the worker was told to stop"
 
 
-@pytest.mark.parametrize("_once_more", range(3))
+@pytest.mark.parametrize("_once_more", range(2))
 def test_a_cold_shutdown_is_quick_and_loses_no_message(app: "Celery[Any]", start: Started, _once_more: int) -> None:
     """A job that ends before Celery has marked its request would look revoked, and be acknowledged."""
     worker = start(concurrency=40)
