@@ -1,12 +1,10 @@
 """The office: what an admin types while the storm goes on, each command a process of its own."""
 
 import asyncio
-import os
 import signal
-import sys
 from dataclasses import dataclass, field
 
-from storm.parts import Parts
+from storm.parts import OURS_BY, Parts
 
 TIMES = 8
 AGAIN_AFTER = 2.0
@@ -49,8 +47,8 @@ class Office:
 
     async def _once(self, arguments: tuple[str, ...]) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ingress", *arguments),
-            env={**os.environ, **self.parts.environ, "PYTHONFAULTHANDLER": "1"},
+            *(*self.parts.command(OURS_BY), *arguments),
+            env={**self.parts.environment(OURS_BY), "PYTHONFAULTHANDLER": "1"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
