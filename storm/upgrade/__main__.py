@@ -22,7 +22,7 @@ def main(
         int | None, typer.Option(help="The same seed makes the same plan; one is drawn unless given.")
     ] = None,
     sqlite: Annotated[bool, typer.Option("--sqlite", help="On SQLite instead of PostgreSQL.")] = False,
-    seconds: Annotated[float, typer.Option(min=5, help="How long work arrives at least.")] = 90,
+    seconds: Annotated[float, typer.Option(min=5, help="How long work arrives at least.")] = 120,
     release: Annotated[
         str, typer.Option("--from", help="A commit to upgrade from; unless given, the one before the last migration.")
     ] = "",
