@@ -16,6 +16,8 @@ class Office:
     """Runs commands until they succeed; an admin tries again when one says that it did not work."""
 
     parts: Parts
+    within: float = WITHIN
+    """Seconds after which a command that has not ended is told to say where it hangs."""
     done: int = 0
     failed: int = 0
     given_up: list[str] = field(default_factory=list)
@@ -54,7 +56,7 @@ class Office:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(self.within):
                 out, err = await process.communicate()
         except TimeoutError:
             process.send_signal(signal.SIGABRT)  # so that it says where it hangs

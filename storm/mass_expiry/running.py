@@ -29,6 +29,7 @@ from storm.processes import peak_mb
 CREDENTIAL = "the-one-credential"
 CONCURRENCY = 50
 SENDERS = 2
+IMPORTED_WITHIN = 900.0
 NOTICES_AN_HOUR = 5_000
 USUAL = ("EVERGRANT_INCIDENT_GRANTS", "EVERGRANT_INCIDENT_SHARE", "EVERGRANT_BRAKE_NOTICES")
 LOOKED_AT_EACH = 0.5
@@ -70,7 +71,7 @@ async def mass_expiry(
 async def _prepare(parts: Parts, nylas: Nylas, grants: int) -> list[str]:
     """Let Nylas have the grants, and us import them; then their credential breaks."""
     seeded = await nylas.control("POST", "seed", {"grants": grants, "credential_id": CREDENTIAL})
-    office = Office(parts)
+    office = Office(parts, within=IMPORTED_WITHIN)
     for command in ("migrate", "sync"):
         if await office.run(command) is None:
             raise RuntimeError(f"evergrant {command} failed:\n{office.said[-1]}")
