@@ -32,8 +32,10 @@ SENDERS = 2
 IMPORTED_WITHIN = 900.0
 NOTICES_AN_HOUR = 5_000
 USUAL = ("EVERGRANT_INCIDENT_GRANTS", "EVERGRANT_INCIDENT_SHARE", "EVERGRANT_BRAKE_NOTICES")
-LOOKED_AT_EACH = 0.5
-NO_PROGRESS_FOR = 120.0
+LOOKED_AT_EACH = 2.0
+NO_PROGRESS_FOR = 240.0
+"""Second looks wait for the grace, in which nothing moves."""
+HINTS = "hints"
 Tell = Callable[[str], None]
 
 
@@ -94,12 +96,11 @@ async def _happen(
         for sender in senders:
             assert sender.stdin
             sender.stdin.write(b"go\n")
-        watching = asyncio.create_task(_watch(database, len(ids), outcome, began, tell))
         said = await asyncio.gather(*(_what_it_said(sender) for sender in senders))
         outcome.sending = _together(said)
         outcome.sending.seconds = time.monotonic() - began
         tell(f"{outcome.sending.taken} webhooks were taken after {outcome.sending.seconds:.1f} s")
-        await watching
+        await _watch(database, outcome, began, tell)
     finally:
         for sender in senders:
             if sender.returncode is None:
@@ -140,26 +141,27 @@ def _together(said: list[dict[str, Any]]) -> Sending:
     return sending
 
 
-async def _watch(database: Database, grants: int, outcome: Reckoning, began: float, tell: Tell) -> None:
+async def _watch(database: Database, outcome: Reckoning, began: float, tell: Tell) -> None:
     """Note when all hints, and then everything else, were settled; give up when nothing moves any more."""
-    hints = select(func.count()).where(col(Event.kind) == GRANT_EXPIRED, col(Event.settled_at).is_not(None))
-    still_open = select(func.count()).where(col(Event.settled_at).is_(None), col(Event.kind) != WEBHOOKS_DOUBTED)
-    before, moved = (-1, -1), time.monotonic()
+    still_open = select(col(Event.kind), func.count()).where(
+        col(Event.settled_at).is_(None), col(Event.kind) != WEBHOOKS_DOUBTED
+    )
+    before, moved = dict[str, int](), time.monotonic()
     while True:
         async with database.reading() as session:
-            now = await session.scalar(hints) or 0, await session.scalar(still_open) or 0
+            rows = await session.execute(still_open.group_by(col(Event.kind)))
+            now = {str(kind): int(count) for kind, count in rows.all()}
         took = time.monotonic() - began
-        if now[0] == grants and "hints" not in outcome.settled_after:
-            outcome.settled_after["hints"] = took
+        if GRANT_EXPIRED not in now and HINTS not in outcome.settled_after:
+            outcome.settled_after[HINTS] = took
             tell(f"all hints are settled after {took:.1f} s")
-        if now == (grants, 0):
+        if not now:
             outcome.settled_after["everything"] = took
             return
         if now != before:
             before, moved = now, time.monotonic()
-        # Second looks wait for the grace, in which nothing moves.
-        elif time.monotonic() - moved > NO_PROGRESS_FOR + 60:
-            tell(f"nothing moves any more: {now[0]} hints are settled, {now[1]} events are open")
+        elif time.monotonic() - moved > NO_PROGRESS_FOR:
+            tell(f"nothing moves any more; still open: {now}")
             return
         await asyncio.sleep(LOOKED_AT_EACH)
 
