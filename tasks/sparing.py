@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 SHARE = 10
 """Of the room that a count has found, a process takes this part before it counts again: so ten take no more of it."""
-LASTS = timedelta(seconds=10)
+LASTS = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
