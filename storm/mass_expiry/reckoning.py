@@ -29,7 +29,7 @@ class Sending:
 
 @dataclass(slots=True)
 class Opened:
-    """An incident, and how many notices it holds."""
+    """An incident, its own count of its grants, and how many notices of an expiry it holds."""
 
     scope: str
     subject: str

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import Event, Grant, Incident, Notice
+from models import Event, Grant, HeldBy, Incident, Notice, NoticeKind
 from models.database import Database
 from models.kinds import GRANT_EXPIRED, WEBHOOKS_DOUBTED
 from storm.mass_expiry.reckoning import CALLS_A_SECOND, Opened, Reckoning, Sending
@@ -185,7 +185,11 @@ async def _read(parts: Parts, nylas: Nylas, database: Database, outcome: Reckoni
         outcome.still_open = await session.scalar(open_ones) or 0
         expired = select(col(Grant.id)).where(col(Grant.status) == GrantStatus.EXPIRED)
         here = set((await session.scalars(expired)).all())
-        held = select(func.count()).where(col(Notice.settled_at).is_(None), col(Notice.incident_id) == col(Incident.id))
+        held = select(func.count()).where(
+            col(Notice.incident_id) == col(Incident.id),
+            col(Notice.kind) == NoticeKind.EXPIRED,
+            col(Notice.held_by) == HeldBy.INCIDENT,
+        )
         incidents = (await session.execute(select(Incident, held.scalar_subquery()))).all()
     outcome.expired_here, outcome.expired_rightly = len(here), len(here & invalid)
     outcome.incidents = [Opened(one.scope.value, one.subject, one.grants, holds) for one, holds in incidents]
