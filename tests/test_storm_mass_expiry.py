@@ -43,7 +43,7 @@ def test_each_promise_of_a_mass_expiry_can_be_broken() -> None:
     loud.heard += [("grant.expired", midnight + timedelta(minutes=n % 50)) for n in range(5_001)]
     asked.calls["GET /v3/grants/{id}"], asked.busiest_second = 200, 51
     slow.sending.answered = [0.2] * 100
-    large.memory_mb = {"web": 201.0}
+    large.memory_mb = {"web": 257.0}
 
     assert len(lost.broken()) == 4
     assert len(twice.broken()) == 1

@@ -9,7 +9,7 @@ from storm.invariants import quantile
 
 CALM_WITHIN = 0.05
 CALLS_A_SECOND = 50
-MOST_MEMORY_MB = 200
+MOST_MEMORY_MB = 256
 GRANTS_A_CALL = 10
 A_FEW_CALLS = 100
 A_SECOND, AN_HOUR = timedelta(seconds=1), timedelta(hours=1)
