@@ -9,11 +9,16 @@ from starlette.responses import JSONResponse, Response
 
 from ingress.front import Front
 from lifecycle.incidents import Scope
-from models.migrations import is_current
+from models.migrations import Standing, standing
 from tasks.incidents import open_incidents
 from worker.broker import Broker
 
 PATIENCE = 2.0
+AS_IT_STANDS = {
+    Standing.CURRENT: "ok",
+    Standing.BEHIND: "not migrated: run evergrant migrate",
+    Standing.AHEAD: "ok, and migrated by a newer release: start this process again with that one",
+}
 
 
 async def alive(request: Request) -> Response:
@@ -32,19 +37,19 @@ async def ready(request: Request) -> Response:
     broker: Broker = request.app.state.broker
     database, redis = await asyncio.gather(_database(front), broker.state())
     checks: dict[str, Any] = {"database": database, "redis": redis}
-    if database == "ok":
+    if sound := database.startswith("ok"):
         checks["nylas"] = await _nylas(front)
-    well = database == "ok" and not redis.startswith("evicts")
+    well = sound and not redis.startswith("evicts")
     return JSONResponse({"status": "ready" if well else "not ready", **checks}, status_code=200 if well else 503)
 
 
 async def _database(front: Front) -> str:
     try:
         async with asyncio.timeout(PATIENCE):
-            current = await is_current(front.context.database)
+            stands = await standing(front.context.database)
     except (SQLAlchemyError, TimeoutError, OSError) as error:
         return f"does not answer ({type(error).__name__})"
-    return "ok" if current else "not migrated: run evergrant migrate"
+    return AS_IT_STANDS[stands]
 
 
 async def _nylas(front: Front) -> str:

@@ -2,12 +2,15 @@
 
 import asyncio
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingress.terminal import fail
 from models.database import Database
-from models.migrations import is_current, upgrade
+from models.migrations import Standing, standing, upgrade
 from worker.settings import Settings
+
+log = structlog.get_logger()
 
 
 def migrate(settings: Settings) -> None:
@@ -26,20 +29,22 @@ def migrate(settings: Settings) -> None:
 
 
 def migrated_or_exit(settings: Settings) -> None:
-    """Exit with 1 unless the database answers and is at this release's revision."""
+    """Exit with 1 unless the database answers and is at this release's revision, or a newer one's."""
 
-    async def look() -> bool:
+    async def look() -> Standing:
         database = Database(settings.database)
         try:
-            return await is_current(database)
+            return await standing(database)
         finally:
             await database.close()
 
     try:
-        current = asyncio.run(look())
+        stands = asyncio.run(look())
     except (SQLAlchemyError, OSError) as error:
         fail(f"The database does not answer: {first_line(error)}")
-    if not current:
+    if stands is Standing.AHEAD:
+        log.warning("database.ahead", then="start this process with the newer release")
+    elif stands is Standing.BEHIND:
         fail("The database is not at this release's revision. Run: evergrant migrate")
 
 

@@ -55,9 +55,12 @@ class Claimable(RowData):
 Row = TypeVar("Row", bound="Claimable")
 
 
-def due_index(table: str) -> sa.Index:
-    """The index that the sweep reads: only rows that are not settled, so it stays as small as the work left."""
-    unsettled = sa.text("settled_at IS NULL")
+def due_index(table: str, *, unless: str | None = None) -> sa.Index:
+    """The index that the sweep reads: only rows that are not settled, so it stays as small as the work left.
+
+    `unless` names a column; rows that have it set are left out, since the sweep passes them over.
+    """
+    unsettled = sa.text("settled_at IS NULL" + (f" AND {unless} IS NULL" if unless else ""))
     return sa.Index(f"ix_{table}_due", "due_at", postgresql_where=unsettled, sqlite_where=unsettled)
 
 

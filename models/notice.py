@@ -83,7 +83,7 @@ class Notice(NoticeData, table=True):
     """
 
     __table_args__ = (
-        due_index("notice"),
+        due_index("notice", unless="held_by"),
         sa.Index("ix_notice_grant", "grant_id", "seq"),
         sa.Index(
             "ix_notice_incident_id",

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from storm.faults import kinds
 from storm.plan import Plan, make_plan
+from storm.release import Release
 from storm.running import run
 from storm.table import faults_table, held, table
 
@@ -55,21 +56,22 @@ def main(
     out.print(again)
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-        good = _storm(plan, users, keep, sqlite=sqlite, again=again)
+        good = storm(plan, users, keep, sqlite=sqlite, again=again)
     else:
         with tempfile.TemporaryDirectory(prefix="evergrant-storm-") as name:
             Path(name).chmod(0o755)  # root's PostgreSQL runs as another user
-            good = _storm(plan, users, Path(name), sqlite=sqlite, again=again)
+            good = storm(plan, users, Path(name), sqlite=sqlite, again=again)
     raise typer.Exit(0 if good else 1)
 
 
-def _storm(plan: Plan, users: int, folder: Path, *, sqlite: bool, again: str) -> bool:
+def storm(plan: Plan, users: int, folder: Path, *, sqlite: bool, again: str, release: Release | None = None) -> bool:
+    """Let the storm of a plan happen, and print its tables; say whether all promises held."""
     began = time.monotonic()
 
     def tell(line: str) -> None:
         out.print(f"{time.monotonic() - began:5.0f} s  {line}", markup=False)
 
-    outcome = asyncio.run(run(plan, users, folder, on_postgres=not sqlite, tell=tell))
+    outcome = asyncio.run(run(plan, users, folder, on_postgres=not sqlite, tell=tell, release=release))
     out.print(faults_table(outcome))
     out.print(table(outcome, on_postgres=not sqlite, again=again))
     return held(outcome)

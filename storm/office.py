@@ -1,12 +1,10 @@
 """The office: what an admin types while the storm goes on, each command a process of its own."""
 
 import asyncio
-import os
 import signal
-import sys
 from dataclasses import dataclass, field
 
-from storm.parts import Parts
+from storm.parts import OURS_BY, Parts
 
 TIMES = 8
 AGAIN_AFTER = 2.0
@@ -18,6 +16,8 @@ class Office:
     """Runs commands until they succeed; an admin tries again when one says that it did not work."""
 
     parts: Parts
+    within: float = WITHIN
+    """Seconds after which a command that has not ended is told to say where it hangs."""
     done: int = 0
     failed: int = 0
     given_up: list[str] = field(default_factory=list)
@@ -49,14 +49,14 @@ class Office:
 
     async def _once(self, arguments: tuple[str, ...]) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ingress", *arguments),
-            env={**os.environ, **self.parts.environ, "PYTHONFAULTHANDLER": "1"},
+            *(*self.parts.command(OURS_BY), *arguments),
+            env={**self.parts.environment(OURS_BY), "PYTHONFAULTHANDLER": "1"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout(self.within):
                 out, err = await process.communicate()
         except TimeoutError:
             process.send_signal(signal.SIGABRT)  # so that it says where it hangs

@@ -15,9 +15,12 @@ from pathlib import Path
 from ingress.children import Child, DidNotStart, accepts, free_port, stop_all
 from ingress.embedded import start_postgres, start_valkey
 from storm.processes import family, own
+from storm.release import Release
 
 WORKERS, BEATS = ("worker-1", "worker-2"), ("beat-1", "beat-2")
 OURS = ("web", *WORKERS, *BEATS)
+OURS_BY = "ingress"
+"""The module that our parts and commands are run by."""
 CONCURRENCY = 10
 STARTS_WITHIN = 60.0
 STARTED_AGAIN_AFTER = 0.5
@@ -53,8 +56,11 @@ class Death:
 class Parts:
     """Valkey, a database, the simulator, a product, web, two workers and two beats."""
 
-    def __init__(self, folder: Path, *, on_postgres: bool) -> None:
+    def __init__(self, folder: Path, *, on_postgres: bool, concurrency: int = CONCURRENCY) -> None:
         self.folder, self.on_postgres, self.planted = folder, on_postgres, Planted()
+        self.concurrency = concurrency
+        self.release: Release | None = None
+        """The release that parts and commands are started from; None is this one."""
         self.ports = {name: free_port() for name in ("web", "simulator", "product", "valkey", "postgres")}
         self.web, self.nylas, self.product = (
             f"http://127.0.0.1:{self.ports[name]}" for name in ("web", "simulator", "product")
@@ -89,7 +95,7 @@ class Parts:
             "EVERGRANT_BRAKE_NOTICES": "0",
         }
 
-    async def start(self, *names: str, environ: Mapping[str, str] | None = None, program: str = "ingress") -> None:
+    async def start(self, *names: str, environ: Mapping[str, str] | None = None, program: str = OURS_BY) -> None:
         """Start parts, all at the same time, and wait until they are ready. `program` is what a worker is run by."""
 
         def ready(name: str) -> None:
@@ -120,6 +126,15 @@ class Parts:
                     with suppress(DidNotStart):
                         await self.start(name)
             await asyncio.sleep(0.1)
+
+    def command(self, module: str) -> list[str]:
+        """How a module is run; `ingress`, our program, is that of the release."""
+        return self.release.command(module) if self.release and module == OURS_BY else [sys.executable, "-m", module]
+
+    def environment(self, module: str) -> dict[str, str]:
+        """What a module is told by its environment."""
+        whole = {**os.environ, **self.environ}
+        return self.release.environ(whole) if self.release and module == OURS_BY else whole
 
     def leash(self, name: str) -> int:
         """The pid of a part's leash."""
@@ -173,7 +188,7 @@ class Parts:
                 return child, lambda: accepts(self.ports["web"])
             case "worker":
                 before = self.said(name, "worker.ready")
-                child = self._child(name, program, "worker", "--concurrency", str(CONCURRENCY), environ=environ)
+                child = self._child(name, program, "worker", "--concurrency", str(self.concurrency), environ=environ)
                 return child, lambda: self.said(name, "worker.ready") > before
             case _:
                 before = self.said(name, "beat.ready")
@@ -181,5 +196,5 @@ class Parts:
                 return child, lambda: self.said(name, "beat.ready") > before
 
     def _child(self, name: str, module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Child:
-        whole = {**os.environ, **self.environ, **(environ or {})}
-        return Child(name, [sys.executable, "-m", module, *arguments], log=self.log(name), environ=whole)
+        command = [*self.command(module), *arguments]
+        return Child(name, command, log=self.log(name), environ={**self.environment(module), **(environ or {})})

@@ -41,9 +41,18 @@ def tell_all(leash: int, number: signal.Signals) -> list[int]:
 
 def memory_mb(pid: int) -> float:
     """What a process has resident now."""
+    return _megabytes(pid, "VmRSS:")
+
+
+def peak_mb(pid: int) -> float:
+    """The most that a process has ever had resident."""
+    return _megabytes(pid, "VmHWM:")
+
+
+def _megabytes(pid: int, what: str) -> float:
     for status in _read(f"/proc/{pid}/status"):
         for line in status.splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(what):
                 return int(line.split()[1]) / 1_024
     return 0.0
 

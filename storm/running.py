@@ -25,6 +25,7 @@ from storm.parts import BEATS, WORKERS, Death, Parts
 from storm.people import People
 from storm.plan import Plan, Wave
 from storm.processes import command_line
+from storm.release import Release
 from storm.stage import DidNotFire, Stage, until
 
 POOL = 25
@@ -61,9 +62,15 @@ class Outcome:
     left: dict[str, int] = field(default_factory=dict)
 
 
-async def run(plan: Plan, users: int, folder: Path, *, on_postgres: bool, tell: Tell) -> Outcome:
-    """Let a storm happen in a folder; everything that was started is ended, whatever becomes of it."""
+async def run(
+    plan: Plan, users: int, folder: Path, *, on_postgres: bool, tell: Tell, release: Release | None = None
+) -> Outcome:
+    """Let a storm happen in a folder; everything that was started is ended, whatever becomes of it.
+
+    It begins with all parts of a `release`, if one is given.
+    """
     parts = Parts(folder, on_postgres=on_postgres)
+    parts.release = release
     began = time.monotonic()
     try:
         await parts.start("valkey", "simulator", "product", *(["postgres"] if on_postgres else []))

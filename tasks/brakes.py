@@ -63,9 +63,13 @@ async def braked_flips(ctx: Context, session: AsyncSession, flips: Sequence[Gran
     """Return which of the grants may not be written as expired now; puts the brake on where they are too many."""
     if not flips:
         return frozenset()
-    now = ctx.now()
+    now, limit = ctx.now(), ctx.policy.limits.of(Braked.FLIPS)
+    if ctx.spare_flips.take(len(flips), limit=limit, now=now) and not await is_on(session, ctx, Braked.FLIPS):
+        return frozenset()
     left = await room(session, ctx, Braked.FLIPS, now=now)
     if left is None or len(flips) <= left:
+        if left is not None:
+            ctx.spare_flips.found(left - len(flips), limit=limit, now=now)
         return frozenset()
     await put_on(ctx, session, Braked.FLIPS, now=now)
     return frozenset(grant.id for grant in flips[left:])

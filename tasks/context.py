@@ -14,6 +14,7 @@ from tasks.clock import Clock
 from tasks.flow import Flow
 from tasks.notices.outbound import Outbound
 from tasks.observing import Observer, Seen
+from tasks.sparing import Spare
 from tasks.turns import Turns
 
 LEASE = timedelta(seconds=15)
@@ -43,6 +44,7 @@ class Context:
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
     flow: Flow = field(default_factory=Flow)
     observer: Observer = field(default_factory=Observer)
+    spare_flips: Spare = field(default_factory=Spare)
     turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:

@@ -35,7 +35,8 @@ async def explained(ctx: Context, session: AsyncSession, steps: Sequence[Progres
         return []
     may_be = any(step.grant.status is GrantStatus.EXPIRED for step, _ in told)
     open_ones = await open_ones_of_grants(session, ctx) if may_be else []
-    if any(tiding.step is Step.PLAN for _, tiding in told):
+    # Who is explained already is no sign of another cause, and all that failed lately are many in a mass expiry.
+    if any(tiding.step is Step.PLAN and not covering(open_ones, step.grant) for step, tiding in told):
         open_ones += await _detect(ctx, session, open_ones, now=now)
     return [News(step.grant, tiding, step.spell, step.change, covering(open_ones, step.grant)) for step, tiding in told]
 

@@ -39,6 +39,16 @@ async def test_a_database_of_another_release_is_not_ready(database: Database, va
     assert alive.status_code == 200
 
 
+async def test_a_database_that_a_newer_release_has_migrated_is_ready(database: Database, valkey: str) -> None:
+    """As in the midst of an upgrade: else no web would be ready from the migration on until it is started again."""
+    async with served(valkey) as web:
+        async with database.writing() as session:
+            await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        ready = await web.get("/readyz")
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert "by a newer release" in ready.json()["database"]
+
+
 async def test_a_nylas_that_refuses_the_key_is_told_of_and_we_stay_ready(
     database: Database, valkey: str, sim: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:

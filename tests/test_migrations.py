@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 import models
 from models.database import Database
-from models.migrations import downgrade, is_current, matches_models, upgrade
+from models.migrations import Standing, downgrade, is_current, matches_models, standing, upgrade
 
 VERSIONS = Path(models.__file__).parent / "migrations" / "versions"
 OURS = {"models", "tasks", "worker", "lifecycle", "nylas_api", "ingress", "simulator"}
@@ -68,6 +68,22 @@ async def test_a_database_is_current_only_when_it_was_migrated(empty: Database) 
     assert await is_current(empty)
     await downgrade(empty, "base")
     assert not await is_current(empty)
+
+
+async def test_a_database_that_a_newer_release_has_migrated_is_ahead_and_stays_so(empty: Database) -> None:
+    assert await standing(empty) is Standing.BEHIND
+    await upgrade(empty)
+    assert await standing(empty) is Standing.CURRENT
+    async with empty.writing() as session:
+        await session.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    assert await standing(empty) is Standing.AHEAD
+
+    await upgrade(empty)
+
+    assert await standing(empty) is Standing.AHEAD
+    async with empty.writing() as session:
+        await session.execute(sa.text("UPDATE alembic_version SET version_num = 'another'"))
+    assert await standing(empty) is Standing.BEHIND
 
 
 async def test_an_upgrade_of_a_current_database_changes_nothing(database: Database) -> None:

@@ -20,6 +20,7 @@ from tasks.context import Context
 from tasks.grant_hints import confirm_expiry
 from tests.conftest import Rings, SetClock
 from tests.failing_together import fail, notices, the_incident, unsettled, work_again
+from tests.statements import statements
 from tests.stories import all_grants, at_nylas, hints, known, moves, stored, the_event
 from worker.sweeper import sweep
 
@@ -131,6 +132,24 @@ async def test_what_comes_slowly_is_normal(braked: Context, sim: Running, clock:
         clock.forward(minutes=61)
         await fail(braked, sim, *ids[start : start + 8])
     assert await statuses(braked) == {GrantStatus.EXPIRED: 40}
+
+
+async def test_far_from_the_limit_what_was_done_is_not_counted_each_time(
+    ctx: Context, sim: Running, clock: SetClock
+) -> None:
+    """In a mass expiry each count reads all that has expired so far; the brake goes on at its limit all the same."""
+    few = replace(ctx, policy=Policy(limits=BrakeLimits(flips=100), thresholds=NO_INCIDENTS))
+    ids = await known(few, sim, 120)
+    clock.forward(minutes=1)
+    counts = []
+    for grant_id in ids:
+        async with statements(few) as seen:
+            await fail(few, sim, grant_id)
+        counts.append(any("count(*)" in said and "transition" in said for said in seen))
+
+    assert sum(counts[:50]) < 10
+    assert all(counts[95:100])
+    assert (await statuses(few))[GrantStatus.EXPIRED] == 100
 
 
 async def test_those_that_were_dead_when_we_met_them_did_not_flip(

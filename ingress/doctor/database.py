@@ -15,7 +15,7 @@ from models import Application, CampaignItem, Event
 from models.claims import open_at
 from models.database import Database, async_url
 from models.kinds import EVENT_KINDS
-from models.migrations import is_current
+from models.migrations import Standing, standing
 from worker.settings import Settings
 
 LATE = timedelta(minutes=1)
@@ -39,9 +39,9 @@ async def look_into(settings: Settings, *, now: datetime) -> Books:
         return books
     database = Database(settings.database, pool_size=2, patience=timedelta(seconds=5))
     try:
-        current = await is_current(database)
-        books.findings.append(migrated(current=current))
-        if current:
+        stands = await standing(database)
+        books.findings.append(migrated(stands))
+        if stands is not Standing.BEHIND:
             await _read(books, database, settings, now=now)
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         said = (str(getattr(error, "orig", error)) or type(error).__name__).splitlines()[0][:200]
@@ -52,10 +52,12 @@ async def look_into(settings: Settings, *, now: datetime) -> Books:
     return books
 
 
-def migrated(*, current: bool) -> Finding:
+def migrated(stands: Standing) -> Finding:
     """Whether the tables are those of this release."""
-    if current:
+    if stands is Standing.CURRENT:
         return well("database", "it answers, and its tables are those of this release")
+    if stands is Standing.AHEAD:
+        return beware("database", "its tables are those of a newer release", "start all processes with that one")
     return wrong("database", "its tables are not those of this release", "evergrant migrate")
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ async def _run(database: Database, step: Callable[[Connection], Any]) -> Any:
 
 
 async def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the tables up to `revision`; nothing happens where they are there already."""
+    """Bring the tables up to `revision`; nothing happens where they are there already, or where a newer release's."""
+    if revision == "head" and await standing(database) is Standing.AHEAD:
+        return
     await _run(database, lambda connection: command.upgrade(_config(connection), revision))
 
 
@@ -42,15 +45,36 @@ async def downgrade(database: Database, revision: str) -> None:
     await _run(database, lambda connection: command.downgrade(_config(connection), revision))
 
 
-async def is_current(database: Database) -> bool:
-    """Say whether the database is at the newest revision that this release knows."""
-    newest = ScriptDirectory.from_config(_config()).get_current_head()
+class Standing(Enum):
+    """Where a database is, seen from this release."""
+
+    CURRENT = "current"
+    BEHIND = "behind"
+    """Not migrated to this release yet."""
+    AHEAD = "ahead"
+    """Migrated by a newer release, as in the midst of an upgrade: each migration leaves the release before it at work.
+
+    The storm of an upgrade tries that with the last migration.
+    """
+
+
+async def standing(database: Database) -> Standing:
+    """Say whether the database is at the newest revision that this release knows, or before it, or beyond."""
+    newest = ScriptDirectory.from_config(_config()).get_current_head() or ""
 
     def stands_at(connection: Connection) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
     async with database.engine.execution_options(evergrant_reading=True).connect() as connection:
-        return await connection.run_sync(stands_at) == newest
+        found = await connection.run_sync(stands_at) or ""
+    if found == newest:
+        return Standing.CURRENT
+    return Standing.AHEAD if found.isdecimal() and int(found) > int(newest) else Standing.BEHIND
+
+
+async def is_current(database: Database) -> bool:
+    """Say whether the database is at the newest revision that this release knows."""
+    return await standing(database) is Standing.CURRENT
 
 
 async def matches_models(database: Database) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from storm.faults import databases, processes, product, valkey
+from storm.faults import databases, processes, product, releases, valkey
 from storm.faults.at_nylas import BLOWS, Blow
 from storm.plan import Kind
 
@@ -17,7 +17,11 @@ class Fault:
     sqlite: bool = True
     postgres: bool = True
     with_campaign: bool = False
+    drawn: bool = True
+    """Whether it strikes in any storm, or only where it is asked for by a way of its own."""
 
+
+UPGRADE = "all: an upgrade, one by one"
 
 # Where the code gets named places to die at, each of them becomes a kind here: its blow starts a worker that is armed
 # for the place by its environment, and has fired when that worker is gone.
@@ -41,6 +45,7 @@ FAULTS: Mapping[str, Fault] = {
     "sqlite: full": Fault(databases.fill_sqlite, 4.0, postgres=False),
     "sqlite: locked": Fault(databases.lock_sqlite, 4.0, postgres=False),
     "product: down": Fault(product.down, 3.0),
+    UPGRADE: Fault(releases.upgrade, 30.0, with_campaign=True, drawn=False),
     **{name: Fault(blow, seconds, with_campaign=True) for name, (blow, seconds) in BLOWS.items()},
 }
 
@@ -48,7 +53,13 @@ FAULTS: Mapping[str, Fault] = {
 def kinds(*, on_postgres: bool) -> list[Kind]:
     """What can strike an installation on this database."""
     return [
-        Kind(name, fault.seconds, fault.with_campaign)
+        kind_of(name)
         for name, fault in FAULTS.items()
-        if (fault.postgres if on_postgres else fault.sqlite)
+        if fault.drawn and (fault.postgres if on_postgres else fault.sqlite)
     ]
+
+
+def kind_of(name: str) -> Kind:
+    """What the plan must know of a fault."""
+    fault = FAULTS[name]
+    return Kind(name, fault.seconds, fault.with_campaign)
