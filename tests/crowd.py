@@ -17,7 +17,7 @@ from bench.growth.filling import fill
 from models import Application
 from models.database import Database
 from tasks.context import Context
-from tests.conftest import fresh_postgres, migrated
+from tests.databases import fresh_postgres, migrated
 
 GRANTS, DUE = 20_000, 60
 WHOSE = UUID(int=7)

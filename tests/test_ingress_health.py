@@ -13,6 +13,7 @@ from ingress.web import make_web
 from models.database import Database
 from nylas_api import KeyRejected
 from simulator import Running
+from tests.databases import sqlite_file
 from tests.front import installed, only_sqlite, served, without_database
 from worker.settings import read
 
@@ -71,12 +72,11 @@ async def test_a_nylas_that_refuses_the_key_is_told_of_and_we_stay_ready(
 
 
 @only_sqlite
-async def test_a_database_that_is_gone_is_not_ready_and_no_error(
-    database: Database, valkey: str, tmp_path: Path
-) -> None:
+async def test_a_database_that_is_gone_is_not_ready_and_no_error(database: Database, valkey: str) -> None:
     async with served(valkey) as web:
         await database.close()
-        for file in list(tmp_path.glob("evergrant.db*")):  # noqa: ASYNC240 - a few files, and nothing else runs on this loop
+        its = sqlite_file(database)
+        for file in list(its.parent.glob(f"{its.name}*")):
             file.write_bytes(b"no database any more" * 1000)
         ready, alive = await web.get("/readyz"), await web.get("/healthz")
     assert (ready.status_code, ready.json()["status"]) == (503, "not ready")

@@ -1,7 +1,6 @@
 """The user comes back: taken in once, and what the query says is neither shown nor kept where it can be read."""
 
 import asyncio
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -11,6 +10,7 @@ from models import AuthSessionStatus
 from models.database import Database
 from simulator import Running
 from tests.conftest import SetClock
+from tests.databases import sqlite_file
 from tests.front import inbox, installed, only_sqlite, without_database
 from tests.signing_in import (
     Worker,
@@ -129,9 +129,10 @@ async def test_a_code_that_nylas_refuses_ends_in_a_page_without_a_word_of_nylas(
     assert sim.state.calls.codes == {XSS: 1}
 
 
-def in_the_files(folder: Path, secret: str) -> list[str]:
+def in_the_files(database: Database, secret: str) -> list[str]:
     """Which files of the database hold this text, in plain."""
-    return [file.name for file in folder.glob("evergrant.db*") if secret.encode() in file.read_bytes()]
+    its = sqlite_file(database)
+    return [file.name for file in its.parent.glob(f"{its.name}*") if secret.encode() in file.read_bytes()]
 
 
 @only_sqlite
@@ -139,7 +140,6 @@ async def test_what_the_browser_carries_is_nowhere_in_plain(
     browser: httpx.AsyncClient,
     database: Database,
     worker: Worker,
-    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -157,13 +157,13 @@ async def test_what_the_browser_carries_is_nowhere_in_plain(
     assert '<meta http-equiv="refresh" content="2">' in waits.text
     [row] = await sign_ins(database)
     assert row.code is not None
-    assert in_the_files(tmp_path, row.state_hash)  # we do look at the right files
-    assert [in_the_files(tmp_path, secret) for secret in carried] == [[], [], []]
+    assert in_the_files(database, row.state_hash)  # we do look at the right files
+    assert [in_the_files(database, secret) for secret in carried] == [[], [], []]
 
     await worker.work(worker.rung)
 
     reads(await browser.get(back), 200, CONNECTED)
-    assert [in_the_files(tmp_path, secret) for secret in carried] == [[], [], []]
+    assert [in_the_files(database, secret) for secret in carried] == [[], [], []]
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("http")]
     said = "\n".join(ours) + "".join(capfd.readouterr())
     assert row.state_hash in said  # we do look at the right log

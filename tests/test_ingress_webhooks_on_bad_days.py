@@ -22,7 +22,8 @@ from ingress.embedded import start_valkey
 from models import Event
 from models.database import Database
 from nylas_api import sign
-from tests.conftest import WEBHOOK_SECRET, fresh_postgres, migrated
+from tests.conftest import WEBHOOK_SECRET
+from tests.databases import fresh_postgres, migrated, sqlite_file
 from tests.front import installed, only_sqlite, served, without_database
 
 __all__ = ["installed", "without_database"]
@@ -57,11 +58,11 @@ async def stored(database: Database) -> int:
 
 @only_sqlite
 async def test_a_locked_database_is_told_of_in_time_and_holds_nothing_up_afterwards(
-    installed: None, database: Database, valkey: str, tmp_path: Path
+    installed: None, database: Database, valkey: str
 ) -> None:
     """Nylas waits for ten seconds; whoever is told 503 after two comes again."""
     async with served(valkey) as web:
-        other = sqlite3.connect(tmp_path / "evergrant.db", isolation_level=None)
+        other = sqlite3.connect(sqlite_file(database), isolation_level=None)
         with contextlib.closing(other):
             other.execute("BEGIN IMMEDIATE")
             answers = await asyncio.gather(*(timed(web, f"locked-{number}") for number in range(20)))

@@ -8,7 +8,7 @@ import pytest
 
 from models.database import Database
 from tasks.clock import system_clock
-from tests.conftest import fresh_postgres
+from tests.databases import fresh_postgres
 from worker.agreed_clock import agreed
 
 SOON = timedelta(seconds=5)
