@@ -49,7 +49,7 @@ class Office:
 
     async def _once(self, arguments: tuple[str, ...]) -> tuple[int, str]:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "ingress", *arguments),
+            *(sys.executable, "-m", self.parts.program, *arguments),
             env={**os.environ, **self.parts.environ, "PYTHONFAULTHANDLER": "1"},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

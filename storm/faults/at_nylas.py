@@ -13,6 +13,8 @@ GIVES_UP_AFTER = 20.0
 WRITES: Mapping[str, Any] = {"path": "/v3/connect/[ct][uo][sk]*", "method": "POST"}
 """Renewals and exchanges of codes: calls whose effect is not harmless to repeat."""
 READS: Mapping[str, Any] = {"path": "/v3/grants*", "method": "GET"}
+RENEWALS: Mapping[str, Any] = {"path": "/v3/connect/custom", "method": "POST"}
+CODES: Mapping[str, Any] = {"path": "/v3/connect/token", "method": "POST"}
 MINUTE = 60.0
 
 Blow = Callable[[Stage, int], Awaitable[str]]
@@ -92,6 +94,12 @@ BLOWS: Mapping[str, tuple[Blow, float]] = {
         on("late", WRITES, count=3, delay_ms=21_000, lasts=GIVES_UP_AFTER + 1, ambiguous=True),
         25.0,
     ),
+    "nylas: hangs without an effect": (
+        on("hang-nothing", RENEWALS, count=3, status=504, delay_ms=21_000, lasts=GIVES_UP_AFTER + 1),
+        25.0,
+    ),
+    "nylas: slow renewals": (on("slow-renewals", RENEWALS, count=12, delay_ms=4_000, lasts=4.0), 8.0),
+    "nylas: drops what comes of codes": (on("codes", CODES, count=2, mode="after_effect_drop"), 4.0),
     "nylas: half an answer": (on("half", WRITES, count=4, mode="half_close", ambiguous=True), 4.0),
     "nylas: drips": (on("drip", WRITES, count=2, mode="slow_drip", lasts=GIVES_UP_AFTER, ambiguous=True), 25.0),
     "nylas: a page with 200": (on("html", READS, count=8, status=200, body=PAGE), 3.0),
