@@ -10,7 +10,9 @@ from storm.parts import Parts
 
 TIMES = 8
 AGAIN_AFTER = 2.0
-WITHIN = 40.0
+WITHIN = 120.0
+"""Seconds after which a command hangs. On a busy machine one takes many just to begin."""
+AT_ONCE = 2
 
 
 @dataclass(slots=True)
@@ -24,13 +26,15 @@ class Office:
     campaigns: list[str] = field(default_factory=list)
     under_way: int = 0
     said: list[str] = field(default_factory=list)
+    _hands: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def run(self, *arguments: str) -> str | None:
         """Run a command; return what it printed on stdout, or None if it failed each time."""
         self.under_way += 1
         try:
             for _ in range(TIMES):
-                code, out = await self._once(arguments)
+                async with self._hands:
+                    code, out = await self._once(arguments)
                 if code == 0:
                     self.done += 1
                     return out

@@ -29,6 +29,8 @@ from storm.stage import DidNotFire, Stage, until
 
 POOL = 25
 QUIET_FOR = 3
+AT_MOST = 5
+UNREAD = "what could not be read"
 TICK = 0.01
 WARM_UP = 10
 SOAK = 600.0
@@ -50,6 +52,7 @@ class Struck:
 class Terms:
     """Where a storm happens, and how long it waits for what does not come.
 
+    It is given up that all becomes quiet when for `quiet_within` seconds nothing has changed in what is left to do.
     `program` is the module that our parts are run by, with `environ` besides.
     """
 
@@ -235,16 +238,20 @@ def _secrets(stage: Stage) -> list[str]:
 
 
 async def _quiet(stage: Stage, arriving: Arriving, *, within: float) -> dict[str, int]:
-    """Wait until nothing is under way anywhere, several looks in a row; return what is still left if it never is."""
+    """Wait until nothing is under way anywhere, several looks in a row; return what is still left if it never is.
+
+    A slow machine is given time while what is left becomes less, or other; but not for ever.
+    """
     left: dict[str, int] = {}
-    in_a_row, deadline = 0, time.monotonic() + within
-    while in_a_row < QUIET_FOR and time.monotonic() < deadline:
-        left = {"arrivals": arriving.under_way}
+    in_a_row, changed, given_up_at = 0, time.monotonic(), time.monotonic() + AT_MOST * within
+    while in_a_row < QUIET_FOR and time.monotonic() < min(changed + within, given_up_at):
+        before, left = left, {"arrivals": arriving.under_way, UNREAD: 1}
         with suppress(Exception):  # a busy database may be slow
             left["webhooks at Nylas"] = (await stage.nylas.control("GET", "deliveries"))["pending"]
-            left |= await reading.left(stage.database)
+            left |= await reading.left(stage.database) | {UNREAD: 0}
         left = {what: count for what, count in left.items() if count}
         in_a_row = 0 if left else in_a_row + 1
+        changed = changed if left == before else time.monotonic()
         await asyncio.sleep(1)
     return left
 
