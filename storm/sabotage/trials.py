@@ -91,7 +91,8 @@ class Trials:
             environ={"STORM_SABOTAGE": trial.sabotage},
         )
         storm = await self._storm(trial.fault, trial.sabotage, terms)
-        self.tell(f"{trial.fault}, {trial.sabotage}: {_breaks(storm)}")
+        words = "".join(f"; {word}" for word in storm.broken[trial.promise][:1])
+        self.tell(f"{trial.fault}, {trial.sabotage}: {_breaks(storm)}{words}")
         return storm
 
     async def _storm(self, fault: str, sabotage: str, terms: Terms) -> Storm:
@@ -140,6 +141,4 @@ def table(tried: Sequence[Tried]) -> Table:
             f"{one.sabotaged.seconds:.0f}",
             "seen" if one.seen else "NOT SEEN",
         )
-        for word in one.sabotaged.broken[one.trial.promise][:1]:
-            shown.add_row(f"  {word}")
     return shown
