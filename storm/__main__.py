@@ -14,7 +14,7 @@ from rich.console import Console
 from storm.faults import kinds
 from storm.plan import Plan, make_plan
 from storm.release import Release
-from storm.running import run
+from storm.running import Terms, run
 from storm.table import faults_table, held, table
 
 out = Console(highlight=False, soft_wrap=True)
@@ -33,6 +33,9 @@ def main(
     only: Annotated[
         list[str] | None, typer.Option(help="Only faults whose name has this in it; may be given again.")
     ] = None,
+    untimed: Annotated[
+        bool, typer.Option("--untimed", help="Show promises about time, but do not go by them: the machine is busy.")
+    ] = False,
     keep: Annotated[Path | None, typer.Option(help="A folder to keep all logs and tables in.")] = None,
 ) -> None:
     """Let everything that can die do so while work arrives; then count what was lost or done twice."""
@@ -53,28 +56,38 @@ def main(
     )
     again = f"./dev storm --events {events} --faults {faults} --seconds {seconds:g} --seed {seed}"
     again += (" --sqlite" if sqlite else "") + "".join(f" --only '{part}'" for part in only or ())
+    again += " --untimed" if untimed else ""
     out.print(again)
     if keep:
         keep.mkdir(parents=True, exist_ok=True)
-        good = storm(plan, users, keep, sqlite=sqlite, again=again)
+        good = storm(plan, users, keep, sqlite=sqlite, again=again, untimed=untimed)
     else:
         with tempfile.TemporaryDirectory(prefix="evergrant-storm-") as name:
             Path(name).chmod(0o755)  # root's PostgreSQL runs as another user
-            good = storm(plan, users, Path(name), sqlite=sqlite, again=again)
+            good = storm(plan, users, Path(name), sqlite=sqlite, again=again, untimed=untimed)
     raise typer.Exit(0 if good else 1)
 
 
-def storm(plan: Plan, users: int, folder: Path, *, sqlite: bool, again: str, release: Release | None = None) -> bool:
+def storm(
+    plan: Plan,
+    users: int,
+    folder: Path,
+    *,
+    sqlite: bool,
+    again: str,
+    untimed: bool = False,
+    release: Release | None = None,
+) -> bool:
     """Let the storm of a plan happen, and print its tables; say whether all promises held."""
     began = time.monotonic()
 
     def tell(line: str) -> None:
         out.print(f"{time.monotonic() - began:5.0f} s  {line}", markup=False)
 
-    outcome = asyncio.run(run(plan, users, folder, on_postgres=not sqlite, tell=tell, release=release))
+    outcome = asyncio.run(run(plan, users, folder, Terms(on_postgres=not sqlite, release=release), tell=tell))
     out.print(faults_table(outcome))
-    out.print(table(outcome, on_postgres=not sqlite, again=again))
-    return held(outcome)
+    out.print(table(outcome, on_postgres=not sqlite, again=again, untimed=untimed))
+    return held(outcome, untimed=untimed)
 
 
 if __name__ == "__main__":

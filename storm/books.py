@@ -78,6 +78,7 @@ class SignInRow:
     ended: bool
     kept_secret: bool
     """Whether its code or its verifier is still there."""
+    grant_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

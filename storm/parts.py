@@ -56,9 +56,18 @@ class Death:
 class Parts:
     """Valkey, a database, the simulator, a product, web, two workers and two beats."""
 
-    def __init__(self, folder: Path, *, on_postgres: bool, concurrency: int = CONCURRENCY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        on_postgres: bool,
+        concurrency: int = CONCURRENCY,
+        program: str = OURS_BY,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`program` is the module that our parts are run by, with `environ` besides what they are told anyway."""
         self.folder, self.on_postgres, self.planted = folder, on_postgres, Planted()
-        self.concurrency = concurrency
+        self.concurrency, self.program = concurrency, program
         self.release: Release | None = None
         """The release that parts and commands are started from; None is this one."""
         self.ports = {name: free_port() for name in ("web", "simulator", "product", "valkey", "postgres")}
@@ -93,13 +102,14 @@ class Parts:
             "EVERGRANT_INCIDENT_SHARE": "1",
             "EVERGRANT_BRAKE_FLIPS": "0",
             "EVERGRANT_BRAKE_NOTICES": "0",
+            **(environ or {}),
         }
 
-    async def start(self, *names: str, environ: Mapping[str, str] | None = None, program: str = OURS_BY) -> None:
-        """Start parts, all at the same time, and wait until they are ready. `program` is what a worker is run by."""
+    async def start(self, *names: str, environ: Mapping[str, str] | None = None, program: str | None = None) -> None:
+        """Start parts, all at the same time, and wait until they are ready. Ours may be run by another `program`."""
 
         def ready(name: str) -> None:
-            child, is_ready = self._begin(name, environ or {}, program)
+            child, is_ready = self._begin(name, environ or {}, program or self.program)
             self.children[name] = child
             child.wait_until(is_ready, seconds=STARTS_WITHIN)
 

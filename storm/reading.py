@@ -136,6 +136,7 @@ async def sign_ins(database: Database) -> list[SignInRow]:
                 row.status.value,
                 row.ended_at is not None,
                 row.code is not None or row.code_verifier is not None,
+                row.grant_id,
             )
             for row in rows
         ]

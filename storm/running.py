@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,9 +29,9 @@ from storm.release import Release
 from storm.stage import DidNotFire, Stage, until
 
 POOL = 25
-RECOVERS_AT_LAST = 120.0
-QUIET_WITHIN = 120.0
 QUIET_FOR = 3
+AT_MOST = 5
+UNREAD = "what could not be read"
 TICK = 0.01
 WARM_UP = 10
 SOAK = 600.0
@@ -49,39 +49,52 @@ class Struck:
     recovery: float
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Where a storm happens, and how long it waits for what does not come.
+
+    It is given up that all becomes quiet when for `quiet_within` seconds nothing has changed in what is left to do.
+    `program` is the module that our parts are run by, with `environ` besides. With a `release` all begin with that one.
+    """
+
+    on_postgres: bool = True
+    recovers_within: float = 120.0
+    quiet_within: float = 120.0
+    program: str = "ingress"
+    environ: Mapping[str, str] = field(default_factory=dict)
+    release: Release | None = None
+
+
 @dataclass(slots=True)
 class Outcome:
-    """What came of a storm."""
+    """What came of a storm; `waited` is how many of its seconds it took to become quiet at the end."""
 
     plan: Plan
     books: Books
     struck: list[Struck]
     seconds: float
+    waited: float
     deaths: list[Death]
     counts: dict[str, Any] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
 
 
-async def run(
-    plan: Plan, users: int, folder: Path, *, on_postgres: bool, tell: Tell, release: Release | None = None
-) -> Outcome:
-    """Let a storm happen in a folder; everything that was started is ended, whatever becomes of it.
-
-    It begins with all parts of a `release`, if one is given.
-    """
-    parts = Parts(folder, on_postgres=on_postgres)
-    parts.release = release
+async def run(plan: Plan, users: int, folder: Path, terms: Terms, *, tell: Tell) -> Outcome:
+    """Let a storm happen in a folder; everything that was started is ended, whatever becomes of it."""
+    parts = Parts(folder, on_postgres=terms.on_postgres, program=terms.program, environ=terms.environ)
+    parts.release = terms.release
     began = time.monotonic()
     try:
-        await parts.start("valkey", "simulator", "product", *(["postgres"] if on_postgres else []))
+        await parts.start("valkey", "simulator", "product", *(["postgres"] if terms.on_postgres else []))
         courier = Courier(parts.web, parts.planted.webhook_secret)
         database = Database(parts.database_url, pool_size=3)
         async with Nylas(parts.nylas, parts.planted.api_key) as nylas:
             stage = Stage(parts, nylas, courier, People(parts.web), Office(parts), database)
+            stage.recovers_within = terms.recovers_within
             try:
                 await _prepare(stage, plan, users)
                 tell(f"all parts are up after {time.monotonic() - began:.0f} s")
-                return await _storm(stage, plan, tell)
+                return await _storm(stage, plan, terms, tell)
             finally:
                 await courier.close()
                 await database.close()
@@ -112,10 +125,11 @@ async def _prepare(stage: Stage, plan: Plan, users: int) -> None:
     await parts.start("web", *WORKERS, *BEATS)
     for _ in range(WARM_UP):
         moment = await stage.hint()
-        await until(partial(stage.is_settled, moment), seconds=RECOVERS_AT_LAST)
+        if not await until(partial(stage.is_settled, moment), seconds=stage.recovers_within):
+            break
 
 
-async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
+async def _storm(stage: Stage, plan: Plan, terms: Terms, tell: Tell) -> Outcome:
     began = time.monotonic()
     arriving, growth = Arriving(stage), Growth(stage.parts)
     listener = Listener(stage.parts.redis_url, stage.parts.folder / "monitor.txt")
@@ -132,7 +146,9 @@ async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
             await arrival
             leaks += await _looked_over(stage)
         tell("waiting for quiet")
-        left = await _quiet(stage, arriving)
+        over = time.monotonic()
+        left = await _quiet(stage, arriving, within=terms.quiet_within)
+        waited = time.monotonic() - over
     finally:
         for task in behind:
             task.cancel()
@@ -155,7 +171,7 @@ async def _storm(stage: Stage, plan: Plan, tell: Tell) -> Outcome:
         + ([f"{people.given_up} sign-ins"] if people.given_up else [])
         or "nothing",
     }
-    return Outcome(plan, books, struck, seconds, stage.parts.deaths, counts, left)
+    return Outcome(plan, books, struck, seconds, waited, stage.parts.deaths, counts, left)
 
 
 async def _see_how_late(late: list[float]) -> None:
@@ -182,7 +198,7 @@ async def _strike(stage: Stage, wave: Wave) -> Struck:
     if strike.kind.startswith("product"):
         await _told_again(stage)
     moment = await stage.hint()
-    if not await until(lambda: stage.is_settled(moment), seconds=RECOVERS_AT_LAST):
+    if not await until(lambda: stage.is_settled(moment), seconds=stage.recovers_within):
         proof += "; and nothing was settled after it"
     recovered = time.monotonic()
     await all_started()
@@ -198,7 +214,7 @@ async def _told_again(stage: Stage) -> None:
     async def heard() -> bool:
         return await stage.product_has_heard() > before
 
-    await until(heard, seconds=RECOVERS_AT_LAST)
+    await until(heard, seconds=stage.recovers_within)
     await news
 
 
@@ -224,17 +240,21 @@ def _secrets(stage: Stage) -> list[str]:
     return [*ours, *stage.people.codes]
 
 
-async def _quiet(stage: Stage, arriving: Arriving) -> dict[str, int]:
-    """Wait until nothing is under way anywhere, several looks in a row; return what is still left if it never is."""
+async def _quiet(stage: Stage, arriving: Arriving, *, within: float) -> dict[str, int]:
+    """Wait until nothing is under way anywhere, several looks in a row; return what is still left if it never is.
+
+    A slow machine is given time while what is left becomes less, or other; but not for ever.
+    """
     left: dict[str, int] = {}
-    in_a_row, deadline = 0, time.monotonic() + QUIET_WITHIN
-    while in_a_row < QUIET_FOR and time.monotonic() < deadline:
-        left = {"arrivals": arriving.under_way}
+    in_a_row, changed, given_up_at = 0, time.monotonic(), time.monotonic() + AT_MOST * within
+    while in_a_row < QUIET_FOR and time.monotonic() < min(changed + within, given_up_at):
+        before, left = left, {"arrivals": arriving.under_way, UNREAD: 1}
         with suppress(Exception):  # a busy database may be slow
             left["webhooks at Nylas"] = (await stage.nylas.control("GET", "deliveries"))["pending"]
-            left |= await reading.left(stage.database)
+            left |= await reading.left(stage.database) | {UNREAD: 0}
         left = {what: count for what, count in left.items() if count}
         in_a_row = 0 if left else in_a_row + 1
+        changed = changed if left == before else time.monotonic()
         await asyncio.sleep(1)
     return left
 

@@ -42,6 +42,8 @@ class Stage:
     canary: str = ""
     imported: set[str] = field(default_factory=set)
     """All grants that were there before the storm."""
+    recovers_within: float = 120.0
+    """Seconds after which the storm waits no longer for what should go on."""
     interrupted: int = 0
     without_valkey: list[tuple[float, float]] = field(default_factory=list)
     """The stretches in which Valkey was paused or dead."""

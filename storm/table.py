@@ -16,8 +16,8 @@ LOST = ("has 0 rows", "never settled", "never told", "was not delivered", "has n
 TWICE = ("has 2 rows", "different notices", "was sent")
 
 
-def table(outcome: Outcome, *, on_postgres: bool, again: str) -> Table:
-    """Show what was done, what it took, and which promises held."""
+def table(outcome: Outcome, *, on_postgres: bool, again: str, untimed: bool = False) -> Table:
+    """Show what was done, what it took, and which promises held; `untimed`, those about time are only told of."""
     books, broken = outcome.books, judged(outcome.books)
     shown = Table(show_header=False, box=None, pad_edge=False, title="The storm", title_justify="left")
     words = [word for many in broken.values() for word in many]
@@ -49,7 +49,8 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str) -> Table:
         shown.add_row(name, str(value))
     for promise in PROMISES:
         breaks = broken[promise.number]
-        shown.add_row(f"{'✗' if breaks else '✓'} promise {promise.number}", promise.says)
+        mark = "✓" if not breaks else "·" if untimed and promise.timed else "✗"
+        shown.add_row(f"{mark} promise {promise.number}", promise.says)
         for word in breaks[:SHOWN]:
             shown.add_row("", f"  {word}")
         if len(breaks) > SHOWN:
@@ -57,10 +58,11 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str) -> Table:
     return shown
 
 
-def held(outcome: Outcome) -> bool:
-    """Whether the storm was one, and all promises held."""
+def held(outcome: Outcome, *, untimed: bool = False) -> bool:
+    """Whether the storm was one, and all promises held; `untimed`, those about time are not asked for."""
     fired = all(one.fired for one in outcome.struck)
-    return fired and not outcome.left and not any(judged(outcome.books).values())
+    asked = {promise.number for promise in PROMISES if not (untimed and promise.timed)}
+    return fired and not outcome.left and not any(judged(outcome.books)[number] for number in asked)
 
 
 def faults_table(outcome: Outcome) -> Table:

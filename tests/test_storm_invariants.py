@@ -10,6 +10,9 @@ import pytest
 
 from storm.books import Books, EventRow, Heard, ItemRow, NoticeRow, Sent, SignInRow, TransitionRow, Truth
 from storm.invariants import judged, quantile
+from storm.plan import Plan
+from storm.running import Outcome, Struck
+from storm.table import held
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOON + timedelta(seconds=1)
@@ -54,7 +57,7 @@ def as_they_should_be() -> Books:
             Heard("n1", "grant.valid", "g1", 1, "valid", LATER),  # once more, under the same id
             Heard("n3", "grant.deleted", "g2", 1, "deleted", LATER),
         ],
-        sign_ins=[SignInRow("s1", "done", ended=True, kept_secret=False)],
+        sign_ins=[SignInRow("s1", "done", ended=True, kept_secret=False, grant_id="g1")],
         items=[ItemRow("i1", "g3", "c@example.com", settled=True, outcome="done")],
         truth=Truth(
             grants={"g1": "invalid", "g3": "valid"},
@@ -91,6 +94,8 @@ BREACHES: dict[str, tuple[int, Callable[[Books], object]]] = {
     "a code is sent after a 500": (3, lambda books: books.truth.code_ends.update(code=[500, 200])),
     "a code is exchanged twice": (3, lambda books: books.truth.code_ends.update(code=[200, 200])),
     "a sign-in has no end": (3, lambda books: put(books.sign_ins, 0, status="exchanging", ended=False)),
+    "a sign-in is done and has no grant": (3, lambda books: put(books.sign_ins, 0, grant_id=None)),
+    "a sign-in is done and its grant is not at Nylas": (3, lambda books: put(books.sign_ins, 0, grant_id="g9")),
     "a sign-in keeps its code": (3, lambda books: put(books.sign_ins, 0, kept_secret=True)),
     "a notice is never told": (4, lambda books: put(books.notices, 1, settled=False, outcome=None)),
     "a notice is not delivered": (4, lambda books: put(books.notices, 1, undelivered=1)),
@@ -141,6 +146,15 @@ def test_what_the_measuring_was_late_itself_is_none_of_the_intake() -> None:
     books.calm, books.late = [0.2], 0.16
 
     assert judged(books)[10] == []
+
+
+@pytest.mark.parametrize(("what", "untimed"), [("recovery takes long", True), ("a grant stands wrong", False)])
+def test_what_is_slow_is_no_breach_of_an_untimed_storm(what: str, untimed: bool) -> None:
+    books = as_they_should_be()
+    BREACHES[what][1](books)
+    outcome = Outcome(Plan(1, ()), books, [Struck("a fault", "its proof", True, 1.0, 1.0)], 9.0, 3.0, [])
+
+    assert (held(outcome), held(outcome, untimed=True)) == (False, untimed)
 
 
 def test_a_quantile_is_a_value_that_was_measured() -> None:

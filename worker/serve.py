@@ -80,7 +80,7 @@ def run_beat(redis_url: str) -> None:
     app = make_app(redis_url)
     _leave_logging_alone()
     log.info("beat.ready", pid=os.getpid())
-    app.Beat(scheduler="redbeat.RedBeatScheduler", quiet=True).run()
+    app.Beat(scheduler="worker.beating:Scheduler", quiet=True).run()
 
 
 def _leave_logging_alone() -> None:

@@ -7,12 +7,15 @@ from typing import Any
 
 from storm.stage import DidNotFire, Stage, until
 
-STRIKES_WITHIN = 20.0
+STRIKES_WITHIN, BY_COMMAND_WITHIN = 20.0, 90.0
+"""Renewals come of a command alone, which may take long to begin."""
 GIVES_UP_AFTER = 20.0
 """How long a call to Nylas may take (`nylas_api.client`)."""
 WRITES: Mapping[str, Any] = {"path": "/v3/connect/[ct][uo][sk]*", "method": "POST"}
 """Renewals and exchanges of codes: calls whose effect is not harmless to repeat."""
 READS: Mapping[str, Any] = {"path": "/v3/grants*", "method": "GET"}
+RENEWALS: Mapping[str, Any] = {"path": "/v3/connect/custom", "method": "POST"}
+CODES: Mapping[str, Any] = {"path": "/v3/connect/token", "method": "POST"}
 MINUTE = 60.0
 
 Blow = Callable[[Stage, int], Awaitable[str]]
@@ -24,6 +27,7 @@ def on(
     *,
     count: int,
     lasts: float = 0.0,
+    within: float = STRIKES_WITHIN,
     ambiguous: bool = False,
     **how: Any,
 ) -> Blow:
@@ -38,7 +42,7 @@ def on(
             return await stage.nylas.struck(name) - before >= count
 
         try:
-            await until(all_struck, seconds=STRIKES_WITHIN, every=0.1)
+            await until(all_struck, seconds=within, every=0.1)
         finally:
             await stage.nylas.control("DELETE", "faults")
             struck = await stage.nylas.struck(name) - before
@@ -92,6 +96,23 @@ BLOWS: Mapping[str, tuple[Blow, float]] = {
         on("late", WRITES, count=3, delay_ms=21_000, lasts=GIVES_UP_AFTER + 1, ambiguous=True),
         25.0,
     ),
+    "nylas: hangs without an effect": (
+        on(
+            "hang-nothing",
+            RENEWALS,
+            count=3,
+            status=504,
+            delay_ms=21_000,
+            lasts=GIVES_UP_AFTER + 1,
+            within=BY_COMMAND_WITHIN,
+        ),
+        25.0,
+    ),
+    "nylas: slow renewals": (
+        on("slow-renewals", RENEWALS, count=12, delay_ms=4_000, lasts=4.0, within=BY_COMMAND_WITHIN),
+        8.0,
+    ),
+    "nylas: drops what comes of codes": (on("codes", CODES, count=2, mode="after_effect_drop"), 4.0),
     "nylas: half an answer": (on("half", WRITES, count=4, mode="half_close", ambiguous=True), 4.0),
     "nylas: drips": (on("drip", WRITES, count=2, mode="slow_drip", lasts=GIVES_UP_AFTER, ambiguous=True), 25.0),
     "nylas: a page with 200": (on("html", READS, count=8, status=200, body=PAGE), 3.0),
