@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -40,7 +41,7 @@ DOUBTED = 2
 QUICK = 10  # rows that are settled before those of others who have more
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Claim(Generic[Row]):
     """Rows that this task holds. What it read of them is for reading; they are written in `settling`."""
 
@@ -48,6 +49,12 @@ class Claim(Generic[Row]):
     model: type[Row]
     token: UUID
     rows: list[Row]
+    until: datetime
+
+    @property
+    def lasts(self) -> bool:
+        """Whether nobody else can have taken the rows yet: the process may have slept past its lease."""
+        return self.ctx.now() < self.until
 
     @asynccontextmanager
     async def settling(self, rows: Sequence[Row] | None = None) -> AsyncIterator[tuple[AsyncSession, list[Row]]]:
@@ -122,7 +129,7 @@ async def _take(
     ):  # in a storm most rings find nothing left, and wait for no turn then
         async with ctx.database.reading() as session:
             if await none_open(session, model, ids, now=ctx.now()):
-                return Claim(ctx, model, uuid4(), [])
+                return Claim(ctx, model, uuid4(), [], ctx.now())
     async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
         now = ctx.now()
         token, taken = await claim(session, model, ids, now=now, lease=ctx.lease) if ids else (uuid4(), [])
@@ -138,7 +145,7 @@ async def _take(
     for row in left:
         if kind := _kind_of(row):
             ctx.ring(kind, [row.id])
-    return Claim(ctx, model, token, rows)
+    return Claim(ctx, model, token, rows, now + ctx.lease)
 
 
 def _set_apart(rows: list[Row]) -> tuple[list[Row], list[Row]]:
@@ -167,8 +174,9 @@ async def _keep_renewing(held: Claim[Row]) -> None:
         await asyncio.sleep(ctx.lease.total_seconds() / 3)
         try:
             async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
-                ids = [row.id for row in held.rows]
-                await renew(session, held.model, held.token, ids, now=ctx.now(), lease=ctx.lease)
+                ids, now = [row.id for row in held.rows], ctx.now()
+                ours = await renew(session, held.model, held.token, ids, now=now, lease=ctx.lease)
+            held.until = now + ctx.lease if ours else held.until
         except (
             Exception
         ) as error:  # the next round may succeed; if none does, the lease ends and another worker takes over

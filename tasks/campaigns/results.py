@@ -70,12 +70,13 @@ async def settle(claim: Claim[CampaignItemData], results: Mapping[UUID, Result],
 
 
 def _let_go(item: CampaignItemData, following: Following, now: datetime) -> None:
-    """It was not asked for: its campaign waits, or was given up."""
+    """It was not asked for: its campaign waits, or was given up, or its worker slept past its lease."""
     if following.status(item.campaign_id) is CampaignStatus.CANCELLED:
         close(item, Outcome.CANCELLED, now=now, reason="the campaign was cancelled")
         return
     item.attempts -= 1
-    postpone(item, until=now, reason="its campaign waits")
+    slept = following.runs(item.campaign_id)
+    postpone(item, until=now, reason="its worker slept past its lease" if slept else "its campaign waits")
 
 
 async def _name_the_made(session: AsyncSession, made: Sequence[tuple[CampaignItemData, str]]) -> None:

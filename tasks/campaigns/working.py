@@ -84,10 +84,12 @@ async def _work(claim: Claim[CampaignItemData], chunk: Chunk) -> None:
     results: asyncio.Queue[Came] = asyncio.Queue()
 
     async def ask(item: CampaignItemData) -> None:
-        wanted.set(lambda: following.runs(item.campaign_id))
+        wanted.set(lambda: claim.lasts and following.runs(item.campaign_id))
         async with ctx.flow.place():
             if item.way is Way.HOSTED:
                 result: Result = Way.HOSTED
+            elif not claim.lasts:
+                result = Withheld("others may have it by now")
             elif following.runs(item.campaign_id):
                 result = await renew_item(
                     ctx, item, chunk.grants.get(item.grant_id or ""), chunk.connectors, chunk.kept
