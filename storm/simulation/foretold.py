@@ -33,7 +33,7 @@ class Foretold:
 
     def begin_anew(self) -> None:
         """Draw the same again."""
-        self.chance = Random(0)  # noqa: S311 - it is to be foretold
+        self.chance = Random(0)
         self._ids = 0
 
     def bytes(self, number: int = 32) -> bytes:
@@ -62,9 +62,10 @@ class Foretold:
 @contextmanager
 def foretold(drawn: Foretold, *, connect: Callable[..., Any], now: Callable[[], float]) -> Iterator[None]:
     """Let nothing be drawn and no time be read but here; nothing is logged, and SQLite is connected to as is said."""
-    kept = structlog.get_config()
-    time, tokens = SimpleNamespace(time=now), SimpleNamespace(
-        token_urlsafe=drawn.token, compare_digest=secrets.compare_digest
+    kept, silent = structlog.get_config(), structlog.make_filtering_bound_logger(logging.CRITICAL)
+    time, tokens = (
+        SimpleNamespace(time=now),
+        SimpleNamespace(token_urlsafe=drawn.token, compare_digest=secrets.compare_digest),
     )
     instead: list[tuple[object, str, object]] = [
         (columns, "uuid7", drawn.uuid7),
@@ -81,7 +82,7 @@ def foretold(drawn: Foretold, *, connect: Callable[..., Any], now: Callable[[], 
     with ExitStack() as stack:
         for where, name, what in instead:
             stack.enter_context(patch.object(where, name, what))
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False)
+        structlog.configure(wrapper_class=silent, cache_logger_on_first_use=False)
         stack.callback(structlog.configure, **kept)
         yield
 

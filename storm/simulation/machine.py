@@ -1,10 +1,10 @@
 """The machine: the steps that hypothesis draws, and what must hold after each of them and in the end."""
 
 import asyncio
-import json
 from typing import Any, ClassVar
 from uuid import UUID
 
+from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -34,10 +34,11 @@ class Simulation(RuleBasedStateMachine):
     """A few grants, whatever happens to them, to us, and between us and Nylas."""
 
     world: ClassVar[World]
-    steps: ClassVar[int] = 0
+    runs: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
+        type(self).runs += 1
         self.world.begin()
         self.staff, self.web, self.at_nylas = Staff(self.world), Web(self.world), AtNylas(self.world)
         self.visits, self.campaigns, self.number = list[Visit](), list[UUID](), 0
@@ -131,7 +132,8 @@ class Simulation(RuleBasedStateMachine):
 
     @rule()
     def a_moment_passes(self) -> None:
-        """The simplest step, which is what all that was drawn is made simpler to."""
+        """The simplest step. Hypothesis begins with a run of nothing else, which is broken off here."""
+        assume(self.runs > 1)
         self.world.run(asyncio.sleep(0.1))
 
     @rule()
@@ -150,9 +152,14 @@ class Simulation(RuleBasedStateMachine):
     def the_schedules_fire(self) -> None:
         self._does(self.staff.free(), outside.beats)
 
-    @rule(number=which, worker=st.integers(0, 1))
-    def a_worker_works(self, number: int, worker: int) -> None:
-        self._does(self.staff.free(worker), self._next_message(number))
+    @rule()
+    def housekeeping_fires(self) -> None:
+        self._does(self.staff.free(), outside.keeps_house)
+
+    @rule(number=which, worker=st.integers(0, 1), messages=st.integers(1, 3))
+    def a_worker_works(self, number: int, worker: int, messages: int) -> None:
+        for _ in range(max(1, min(messages, len(self.world.rings)))):
+            self._does(self.staff.free(worker), self._next_message(number))
 
     @rule(number=which, worker=st.integers(0, 1), point=points)
     def a_worker_dies_at_work(self, number: int, worker: int, point: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from models.database import Database
 from storm.simulation.process import current
+from storm.simulation.watching import WHO
 
 PATIENCE = 30.0
 WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -61,6 +62,7 @@ class Connection:
             server.file, timeout=0, cached_statements=cached_statements, check_same_thread=False
         )
         self._conn.execute("PRAGMA synchronous=OFF")
+        self._conn.create_function(WHO, 0, _who)
         self._thread = SimpleNamespace(daemon=True)
         self._tx = SimpleNamespace(put_nowait=self._at_once)
         self._holds = self._wrote = False
@@ -177,6 +179,11 @@ class Cursor:
     async def close(self) -> None:
         """Close."""
         self._cursor.close()
+
+
+def _who() -> str:
+    process = current.get()
+    return process.name if process else "nobody"
 
 
 async def _passes(point: str, *, may_stop: bool = True) -> None:

@@ -2,8 +2,11 @@
 
 WORK = ("event", "notice", "delivery", "campaign_item")
 BROKEN = "simulation_broken"
+WHO = "simulation_who"
+"""The function of SQL that says which process asks."""
+
 _SETTLED_TWICE = """
-CREATE TRIGGER simulation_{table} AFTER UPDATE ON {table}
+CREATE TRIGGER simulation_settled_{table} AFTER UPDATE ON {table}
 WHEN OLD.settled_at IS NOT NULL AND (NEW.settled_at IS NOT NULL OR '{table}' != 'campaign_item')
   AND (NEW.settled_at IS NOT OLD.settled_at OR NEW.outcome IS NOT OLD.outcome)
 BEGIN
@@ -11,7 +14,27 @@ BEGIN
     || OLD.outcome || ' is ' || coalesce(NEW.outcome, 'open'));
 END
 """
+_CLAIMED = """
+CREATE TRIGGER simulation_claimed_{table} AFTER UPDATE OF claim_token ON {table}
+WHEN NEW.claim_token IS NOT NULL AND NEW.claim_token IS NOT OLD.claim_token
+BEGIN
+  INSERT OR IGNORE INTO simulation_claims VALUES (NEW.claim_token, {who}());
+END
+"""
+_FENCED = """
+CREATE TRIGGER simulation_fenced_{table} AFTER UPDATE OF claim_token ON {table}
+WHEN NEW.claim_token IS NULL AND OLD.claim_token IS NOT NULL
+  AND {who}() IS NOT (SELECT who FROM simulation_claims WHERE token = OLD.claim_token)
+BEGIN
+  INSERT INTO {broken} VALUES ({who}() || ' has let go of a row of {table} that another one held: ' || NEW.id);
+END
+"""
 TRIGGERS = (
     f"CREATE TABLE {BROKEN} (what TEXT)",
-    *(_SETTLED_TWICE.format(table=table, broken=BROKEN) for table in WORK),
+    "CREATE TABLE simulation_claims (token TEXT PRIMARY KEY, who TEXT)",
+    *(
+        trigger.format(table=table, broken=BROKEN, who=WHO)
+        for table in WORK
+        for trigger in (_SETTLED_TWICE, _CLAIMED, _FENCED)
+    ),
 )

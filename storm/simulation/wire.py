@@ -1,6 +1,7 @@
 """The way to Nylas, on which all goes wrong that can: before a request has its effect, after it, or much later."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -81,7 +82,7 @@ class Line(HttpClient):
     async def _answered(
         self, fault: str | None, request: httpx.Request, body: bytes, code: str | None
     ) -> tuple[int, dict[str, str], bytes]:
-        end = [None] if code is None else self.code_ends.setdefault(code, [])
+        end: list[int | None] = [] if code is None else self.code_ends.setdefault(code, [])
         place = len(end)
         end.append(None)
         if fault in INSTEAD:
@@ -111,9 +112,7 @@ class Line(HttpClient):
 
     async def _effect(self, request: httpx.Request, body: bytes) -> tuple[int, dict[str, str], bytes]:
         headers = [(name.decode(), value.decode()) for name, value in request.headers.raw]
-        answer = await self._nylas.ask(
-            request.method, request.url.path, request.url.query.decode(), headers, body
-        )
+        answer = await self._nylas.ask(request.method, request.url.path, request.url.query.decode(), headers, body)
         if request.url.path == "/v3/connect/custom" and answer.status < 300 and (process := current.get()):
             process.renewed += 1
         content = answer.body if isinstance(answer.body, bytes) else b""
@@ -141,4 +140,4 @@ class Line(HttpClient):
 def _code(path: str, body: bytes) -> str | None:
     if path != "/v3/connect/token":
         return None
-    return str(httpx.Response(200, content=body).json().get("code"))
+    return str(json.loads(body).get("code"))

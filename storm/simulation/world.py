@@ -13,17 +13,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
-from pydantic import SecretStr
-
-
-
-
 from lifecycle import Policy
 from lifecycle.brake import BrakeLimits
 from lifecycle.incidents import Thresholds
 from models import Application, Endpoint
 from models.columns import new_id
-
 from models.migrations import upgrade
 from models.sealing import Keyring
 from nylas_api import NylasClient
@@ -31,7 +25,7 @@ from storm.books import Sent
 from storm.simulation.foretold import Foretold, foretold
 from storm.simulation.loop import VirtualLoop
 from storm.simulation.nylas import InProcess
-from storm.simulation.process import Process, current, new_task
+from storm.simulation.process import Process, new_task
 from storm.simulation.product import URL, Product, ToTheProduct
 from storm.simulation.sqlite import Server, SimulatedDatabase
 from storm.simulation.watching import TRIGGERS
@@ -81,6 +75,7 @@ class World:
         self.stack = ExitStack()
         self.notes, self.rings = Notes(), list[tuple[str, list[UUID]]]()
         self.hands: dict[str, Hands] = {}
+        self.started = 0
         self.trace = hashlib.blake2b(digest_size=8)
 
     def __enter__(self) -> Self:
@@ -93,7 +88,7 @@ class World:
         self.nylas = InProcess(api_key=API_KEY, client_id=CLIENT_ID)
         self.product = Product(self.now)
         self.line = Line(self.nylas, spoilt=self._spoilt)
-        self.settings = Settings.model_construct(public_url="https://evergrant.example.com", webhook_secret=SecretStr(""))
+        self.settings = Settings.model_construct(public_url="https://evergrant.example.com")
         self.run(self._prepare())
         self.loop.set_exception_handler(self._unexpected)
         return self
@@ -134,7 +129,13 @@ class World:
         self.application_id = application.id
         self.keys.seal(application, "api_key", API_KEY)
         endpoint = Endpoint(
-            id=new_id(), application_id=application.id, url=URL, secret="", kinds=[], source="cli", created_at=self.now()
+            id=new_id(),
+            application_id=application.id,
+            url=URL,
+            secret="",
+            kinds=[],
+            source="cli",
+            created_at=self.now(),
         )
         self.keys.seal(endpoint, "secret", self.product.secret)
         async with self.database.writing() as session:
@@ -170,6 +171,7 @@ class World:
         self.notes, self.trace = Notes(), hashlib.blake2b(digest_size=8)
         self.rings.clear()
         self.hands.clear()
+        self.started = 0
         self._seed()
         self.grants = sorted(self.notes.imported)
 
@@ -185,7 +187,8 @@ class World:
         """The process of this name; a new one, if the last is dead."""
         if name in self.hands and not self.hands[name].process.dead:
             return self.hands[name]
-        process = Process(name, self.traced, self.drawn.chance)
+        self.started += 1
+        process = Process(f"{name} ({self.started})", self.traced, self.drawn.chance)
         nylas = NylasClient(
             api_uri="https://api.us.nylas.com",
             api_key=API_KEY,
