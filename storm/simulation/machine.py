@@ -20,7 +20,7 @@ from storm.simulation.world import World
 
 who = st.integers(0, 7)
 which = st.integers(0, 15)
-points = st.integers(1, 40)
+points = st.one_of(st.integers(3, 8), st.integers(1, 30))
 seconds = st.sampled_from([1, 4, 16, 61, 125, 600, 4_000])
 MOST_SYNCS, MOST_CAMPAIGNS = 3, 4
 HINTS = ("grant.expired", "grant.updated", "grant.deleted", "grant.created")
@@ -199,7 +199,7 @@ class Simulation(RuleBasedStateMachine):
     def time_passes(self, step: int) -> None:
         self.world.run(asyncio.sleep(step))
 
-    @rule(kind=st.sampled_from(KINDS), place=st.sampled_from(sorted(PLACES)), times=st.integers(1, 4))
+    @rule(kind=st.sampled_from(KINDS), place=st.sampled_from(sorted(PLACES)), times=st.integers(1, 6))
     def nylas_fails(self, kind: str, place: str, times: int) -> None:
         self.world.line.faults.append(Fault(kind, place, times))
 

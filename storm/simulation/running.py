@@ -2,7 +2,7 @@
 
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +11,13 @@ from pathlib import Path
 from traceback import format_exception_only
 
 from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import Rule, run_state_machine_as_test
+from hypothesis.stateful import run_state_machine_as_test
 
 from storm.simulation.machine import Simulation
 from storm.simulation.world import World
 
 STEPS = 200
 A_PART = 25
-SIMPLEST = "a_moment_passes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,8 @@ def a_world() -> Iterator[World]:
         yield world
 
 
-def run_seed(
-    world: World, number: int, *, steps: int = STEPS, shrink: bool = True, only: Collection[str] = ()
-) -> Result:
-    """Run a seed; with `only` these steps and no others are drawn."""
+def run_seed(world: World, number: int, *, steps: int = STEPS, shrink: bool = True) -> Result:
+    """Run a seed."""
     began = time.process_time()
     told = settings(
         max_examples=1,
@@ -53,24 +50,14 @@ def run_seed(
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    machine = seed(number)(_machine(only))
+    machine = type("OfOneRun", (Simulation,), {})  # hypothesis notes the seed in the class
+    seed(number)(machine)
     broken = None
     try:
         run_state_machine_as_test(machine, settings=told)
     except Exception as error:
         broken = "".join(format_exception_only(error)).strip()
     return Result(number, broken, world.trace.hexdigest(), time.process_time() - began)
-
-
-def _machine(only: Collection[str]) -> type[Simulation]:
-    """A class of its own for each run: hypothesis notes the seed in it."""
-
-    class OfOneRun(Simulation):
-        @classmethod
-        def rules(cls) -> list[Rule]:
-            return [rule for rule in Simulation.rules() if not only or rule.function.__name__ in (SIMPLEST, *only)]
-
-    return OfOneRun
 
 
 def run_seeds(numbers: Sequence[int], *, steps: int = STEPS, shrink: bool = True) -> Iterator[Result]:

@@ -32,7 +32,7 @@ INSTEAD: dict[str, tuple[int, dict[str, str], bytes]] = {
 }
 """Answers that come in the place of an effect."""
 KINDS = ("refused", "timeout before", "timeout after", "lands later", "500 after", "a page after", *INSTEAD)
-PLACES = {
+PLACES: dict[str, Callable[[str, str], bool]] = {
     "anything": lambda _method, _path: True,
     "codes": lambda _method, path: path == "/v3/connect/token",
     "renewals": lambda _method, path: path == "/v3/connect/custom",
