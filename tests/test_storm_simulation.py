@@ -82,6 +82,7 @@ def test_who_was_stopped_past_its_lease_writes_nothing(
     state.time_passes(step=61)
     state.a_worker_sweeps(worker=0)
     state.a_worker_works(number=0, worker=0, messages=1)
+    state.time_passes(step=1)
 
     with nullcontext() if is_fenced else pytest.raises(Broken, match="was settled again"):
         state.a_stopped_worker_goes_on(number=0)
