@@ -101,9 +101,9 @@ async def transitions(database: Database) -> list[TransitionRow]:
         ]
 
 
-async def notices(database: Database) -> list[NoticeRow]:
+async def notices(database: Database, *, now: datetime | None = None) -> list[NoticeRow]:
     """All notices."""
-    soon = datetime.now(UTC) + LATER
+    soon = (now or datetime.now(UTC)) + LATER
     async with database.reading() as session:
         ends = (await session.execute(select(col(Delivery.notice_id), col(Delivery.outcome)))).all()
         overtaken = {str(id) for id, outcome in ends if outcome is Outcome.SKIPPED}

@@ -1,0 +1,90 @@
+"""The simulation: what is promised holds in many seeds, a seed runs again exactly, and mistakes are found by few."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+from storm.simulation.machine import Broken, Simulation
+from storm.simulation.running import a_world, run_seed
+from storm.simulation.world import World
+from tests import simulation_mistakes as mistakes
+
+ROOT = Path(__file__).parent.parent
+SEEDS = os.environ.get("EVERGRANT_TEST_SIMULATIONS", "30")
+FEW_SEEDS, FEW_STEPS = 25, 100
+
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    """The world that all seeds of this module run in."""
+    with a_world() as world:
+        yield world
+
+
+def simulated(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run seeds in a process of their own."""
+    command = [sys.executable, "-m", "storm.simulation", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_what_is_promised_holds_in_each_seed() -> None:
+    done = simulated(SEEDS, "--lanes", "1")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{SEEDS} seeds of 200 steps, 0 broken" in done.stdout
+
+
+def test_a_seed_runs_again_exactly() -> None:
+    first, second = simulated("--seed", "7"), simulated("--seed", "7")
+
+    assert first.stdout.splitlines()[-1].startswith("trace ")
+    assert first.stdout.splitlines()[-1] == second.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "says"),
+    [
+        (mistakes.takes_a_lost_renewal_for_done, "are done; Nylas has renewed it"),
+        (mistakes.takes_silence_for_a_yes, "the product never heard it"),
+        (mistakes.exchanges_a_code_again, "was sent 2 times"),
+        (mistakes.settles_a_notice_before_it_is_sent, "the product never heard it"),
+        (mistakes.stores_a_webhook_as_often_as_it_comes, "has 2 rows"),
+        (mistakes.takes_trouble_for_a_deletion, "was taken for deleted"),
+    ],
+)
+def test_a_mistake_is_found_by_few_seeds(
+    world: World, monkeypatch: pytest.MonkeyPatch, mistake: mistakes.Mistake, says: str
+) -> None:
+    mistake(monkeypatch)
+    found = (run_seed(world, number, steps=FEW_STEPS, shrink=False).broken for number in range(FEW_SEEDS))
+
+    assert says in next((broken for broken in found if broken), "nothing")
+
+
+@pytest.mark.parametrize("is_fenced", [True, False])
+def test_who_was_stopped_past_its_lease_writes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, is_fenced: bool
+) -> None:
+    """Without the claim token it would settle what another one has settled meanwhile."""
+    if not is_fenced:
+        mistakes.ignores_the_claim_token(monkeypatch)
+    state = Simulation()
+    state.a_grant_expires(number=0)
+    state.a_webhook_comes(number=0, times=1, dies_at=None)
+    state.a_worker_is_stopped_at_work(number=0, point=6)
+    state.time_passes(step=61)
+    state.a_worker_sweeps(worker=0)
+    state.a_worker_works(number=0, worker=0, messages=1)
+    state.time_passes(step=1)
+
+    with nullcontext() if is_fenced else pytest.raises(Broken, match="was settled again"):
+        state.a_stopped_worker_goes_on(number=0)
+    if is_fenced:
+        state.teardown()
