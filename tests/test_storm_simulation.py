@@ -15,7 +15,7 @@ from storm.simulation.world import World
 from tests import simulation_mistakes as mistakes
 
 ROOT = Path(__file__).parent.parent
-SEEDS = os.environ.get("EVERGRANT_TEST_SIMULATIONS", "30")
+SEEDS = os.environ.get("EVERGRANT_TEST_SIMULATIONS", "15")
 FEW_SEEDS, FEW_STEPS = 25, 100
 
 pytestmark = pytest.mark.timeout(900)

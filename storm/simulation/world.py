@@ -197,19 +197,18 @@ class World:
             now=self.now,
             chance=self.drawn.chance.random,
         )
-        onward = Onward(self._ring)
         ctx = Context(
             self.application_id,
             self.database,
             nylas,
             self.keys,
-            onward.ring,
+            self._ring,
             self.now,
             self.drawn.chance.random,
             policy=POLICY,
             outbound=ToTheProduct(self.product),
         )
-        self.hands[name] = Hands(process, ctx, onward)
+        self.hands[name] = Hands(process, ctx, Onward())
         return self.hands[name]
 
     def on_their_way(self) -> list[tuple[bytes, Sent]]:
