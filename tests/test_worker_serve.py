@@ -21,6 +21,7 @@ from simulator import Running
 from tasks.context import Context
 from tests.conftest import API_KEY, CLIENT_ID
 from tests.stories import fails, hints, known
+from worker.serve import NICER
 
 ROOT = Path(__file__).parent.parent
 WORKS = """
@@ -113,3 +114,11 @@ async def test_a_killed_worker_still_holds_its_rows(
     worker.kill()
     await ended(worker)
     assert await held(ctx) == 3
+
+
+async def test_a_worker_lets_the_web_front_go_first_on_a_busy_machine(
+    ctx: Context, sim: Running, worker: "subprocess.Popen[bytes]"
+) -> None:
+    await hangs_at_nylas(ctx, sim)
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(ours + NICER, 19)
