@@ -43,8 +43,8 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         doorbell = Doorbell(make_app(redis_url), bulk_messages=settings.bulk_messages).start()
         runtime = await open_runtime(settings, ring=doorbell.ring, redis_url=redis_url, watch_key=True)
-        # The intake has connections of its own: sweeps and sign-ins never keep a webhook waiting for one.
-        own = Database(settings.database, pool_size=2, patience=INTAKE_PATIENCE)
+        # The intake has connections of its own: sweeps and sign-ins keep no webhook waiting for one, or for a turn.
+        own = Database(settings.database, pool_size=2, patience=INTAKE_PATIENCE, first=True)
         intake = Intake(own, ring=doorbell.ring)
         application = runtime.application
         secret = runtime.context.keys.reveal(application, "webhook_secret") if application.webhook_secret else ""

@@ -67,11 +67,14 @@ class Database:
     survive a power cut.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, patience: timedelta = timedelta(seconds=30)) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 10, patience: timedelta = timedelta(seconds=30), first: bool = False
+    ) -> None:
         """Prepare the engine; nothing connects yet. Raises UnsupportedDatabase.
 
         `patience` is how long one statement may take: waiting for another writer on SQLite, running on PostgreSQL. A
-        PostgreSQL that says nothing at all, not even that, is given up a little later.
+        PostgreSQL that says nothing at all, not even that, is given up a little later. On SQLite writers of a database
+        that comes `first` need not stand in line.
         """
         parsed = async_url(url)
         self.is_sqlite = parsed.drivername.startswith("sqlite")
@@ -93,9 +96,9 @@ class Database:
             event.listen(self.engine.sync_engine, "checkin", _note_return)
             event.listen(self.engine.sync_engine, "checkout", partial(_ask_if_rested, self.engine.dialect))
         in_memory = parsed.database in (None, "", ":memory:")
-        self._turnstile = (
-            None if not self.is_sqlite or in_memory else Turnstile(Path(str(parsed.database)), patience=patience)
-        )
+        self._turnstile: Turnstile | None = None
+        if self.is_sqlite and not in_memory:
+            self._turnstile = Turnstile(Path(str(parsed.database)), patience=patience, first=first)
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         self._read = async_sessionmaker(self.engine.execution_options(evergrant_reading=True), expire_on_commit=False)
 

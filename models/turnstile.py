@@ -12,6 +12,8 @@ if sys.platform != "win32":  # there it is as SQLite has it
     import fcntl
 
 PAUSE = 0.001
+GIVES_WAY = 0.2
+"""Seconds for which whoever has waited gives way at most to those who come first."""
 
 
 class Turnstile:
@@ -21,13 +23,16 @@ class Turnstile:
     is always there first. Here two locks of the operating system (flock) stand before it: who holds the first waits
     for the second, and lets go of the first once it has it. So who comes back finds the first one taken. A process
     that dies lets go of both. This is a courtesy: who has waited for `patience` goes on, and SQLite keeps the order.
+
+    Who comes `first`, as webhooks do, does not stand in the line: it holds a third lock while it waits, and whoever
+    gets in meanwhile makes way. So it waits for the one transaction that it has met, however many stand in the line.
     """
 
-    def __init__(self, database: Path, *, patience: timedelta) -> None:
-        """Nothing is opened yet. The locks are the files `…-line` and `…-turn` beside the database."""
-        self._paths = [database.with_name(f"{database.name}-{name}") for name in ("line", "turn")]
+    def __init__(self, database: Path, *, patience: timedelta, first: bool = False) -> None:
+        """Nothing is opened yet. The locks are the files `…-line`, `…-turn` and `…-first` beside the database."""
+        self._paths = [database.with_name(f"{database.name}-{name}") for name in ("line", "turn", "first")]
         self._files: list[int] = []
-        self._patience = patience.total_seconds()
+        self._patience, self._first = patience.total_seconds(), first
         self._here = asyncio.Lock()
 
     @asynccontextmanager
@@ -37,15 +42,16 @@ class Turnstile:
             yield
             return
         try:
-            line, turn = self._opened()
+            line, turn, first = self._opened()
+            ahead = first if self._first else line
             deadline = asyncio.get_running_loop().time() + self._patience
             try:
-                if await _taken(line, deadline):
-                    await _taken(turn, deadline)
-                fcntl.flock(line, fcntl.LOCK_UN)
+                if await _taken(ahead, deadline) and await _taken(turn, deadline) and not self._first:
+                    await _give_way(turn, first, deadline)
+                fcntl.flock(ahead, fcntl.LOCK_UN)
                 yield
             finally:
-                fcntl.flock(line, fcntl.LOCK_UN)
+                fcntl.flock(ahead, fcntl.LOCK_UN)
                 fcntl.flock(turn, fcntl.LOCK_UN)
         finally:
             self._here.release()
@@ -57,11 +63,11 @@ class Turnstile:
         except TimeoutError:
             return False
 
-    def _opened(self) -> tuple[int, int]:
+    def _opened(self) -> tuple[int, int, int]:
         if not self._files:
             self._files = [os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600) for path in self._paths]
-        line, turn = self._files
-        return line, turn
+        line, turn, first = self._files
+        return line, turn, first
 
     def close(self) -> None:
         """Close the files. They stay where they are: another process may have them open."""
@@ -81,3 +87,21 @@ async def _taken(file: int, deadline: float) -> bool:
             await asyncio.sleep(PAUSE)
         else:
             return True
+
+
+async def _give_way(turn: int, first: int, deadline: float) -> None:
+    """Leave our turn to those who come first, again and again, but not for long."""
+    until = min(deadline, asyncio.get_running_loop().time() + GIVES_WAY)
+    while not _is_free(first) and asyncio.get_running_loop().time() < until:
+        fcntl.flock(turn, fcntl.LOCK_UN)
+        await asyncio.sleep(PAUSE)
+        await _taken(turn, deadline)
+
+
+def _is_free(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True

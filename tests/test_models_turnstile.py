@@ -91,3 +91,43 @@ async def test_a_turn_that_is_not_waited_for_any_more_keeps_nobody_out(tmp_path:
         pass
     mine.close()
     theirs.close()
+
+
+async def test_who_comes_first_goes_before_those_who_stand_in_line(tmp_path: Path) -> None:
+    mine = Turnstile(tmp_path / "a.db", patience=timedelta(seconds=30), first=True)
+    others = [Turnstile(tmp_path / "a.db", patience=timedelta(seconds=30)) for _ in range(3)]
+    order: list[str] = []
+
+    async def go(turnstile: Turnstile, name: str) -> None:
+        async with turnstile.turn():
+            order.append(name)
+
+    async with others[0].turn():
+        waiting = [asyncio.create_task(go(other, "line")) for other in others[1:]]
+        await asyncio.sleep(HELD)
+        coming = asyncio.create_task(go(mine, "first"))
+        await asyncio.sleep(HELD)
+    await asyncio.gather(*waiting, coming)
+    assert order == ["first", "line", "line"]
+    for turnstile in (mine, *others):
+        turnstile.close()
+
+
+async def test_who_comes_first_again_and_again_keeps_nobody_out(tmp_path: Path) -> None:
+    mine = Turnstile(tmp_path / "a.db", patience=timedelta(seconds=30), first=True)
+    other = Turnstile(tmp_path / "a.db", patience=timedelta(seconds=30))
+
+    async def flood() -> None:
+        while True:
+            async with mine.turn():
+                await asyncio.sleep(HELD)
+
+    flooding = [asyncio.create_task(flood()) for _ in range(2)]
+    await asyncio.sleep(HELD)
+    async with asyncio.timeout(20), other.turn():
+        pass
+    for one in flooding:
+        one.cancel()
+    await asyncio.gather(*flooding, return_exceptions=True)
+    mine.close()
+    other.close()
