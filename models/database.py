@@ -12,7 +12,14 @@ from time import monotonic
 from typing import Any
 
 import stamina
-from sqlalchemy import Connection, event, text
+from asyncpg.exceptions import (
+    AdminShutdownError,
+    CannotConnectNowError,
+    CrashShutdownError,
+    InternalClientError,
+    PostgresConnectionError,
+)
+from sqlalchemy import Connection, ExceptionContext, event, text
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
@@ -27,6 +34,7 @@ DRIVERS = {
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
+LOST = (InternalClientError, PostgresConnectionError, AdminShutdownError, CrashShutdownError, CannotConnectNowError)
 GOODBYE = 3.0
 AWAY = (DBAPIError, NoConnection, OSError)
 """What is raised while the database is away, or refuses. All else that SQLAlchemy raises is a mistake of ours."""
@@ -36,6 +44,11 @@ RETURNED = "evergrant returned"
 STATEMENTS_KEPT = 24
 """Prepared statements that each connection to SQLite keeps. Those with many rows differ by their number, and each holds
 some 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Say whether it is the way to the database that failed, and not what was asked of it."""
+    return isinstance(error, NoConnection | OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
 
 
 class UnsupportedDatabase(ValueError):
@@ -95,6 +108,7 @@ class Database:
         else:
             event.listen(self.engine.sync_engine, "checkin", _note_return)
             event.listen(self.engine.sync_engine, "checkout", partial(_ask_if_rested, self.engine.dialect))
+            event.listen(self.engine.sync_engine, "handle_error", _see_what_is_lost)
         in_memory = parsed.database in (None, "", ":memory:")
         self._turnstile: Turnstile | None = None
         if self.is_sqlite and not in_memory:
@@ -148,6 +162,17 @@ def _ask_if_rested(dialect: Dialect, connection: DBAPIConnection, record: Connec
             dialect.do_ping(connection)
         except Exception as error:
             raise InvalidatePoolError("the connection is dead") from error
+
+
+def _see_what_is_lost(told: ExceptionContext) -> None:
+    """Let no connection be used again that its server has ended, nor any other that is as old.
+
+    SQLAlchemy asks asyncpg whether the connection is closed, which is not so yet while it is being closed: whoever got
+    it next found "another operation in progress".
+    """
+    error = told.original_exception
+    if isinstance(error.__cause__ or error, LOST):
+        told.is_disconnect = True
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:

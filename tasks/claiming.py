@@ -27,6 +27,7 @@ from models.claims import (
     still_held,
     still_ours,
 )
+from models.database import is_away
 from models.kinds import NOTICE_DUE
 from nylas_api import NylasError
 from tasks.context import Context
@@ -112,10 +113,13 @@ async def claimed(
     try:
         yield held
     except asyncio.CancelledError:
-        await asyncio.shield(_let_go(held, reason="the worker was stopped", at_once=True))
+        await asyncio.shield(_let_go(held, reason="the worker was stopped"))
         raise
     except Exception as error:
-        await _let_go(held, reason=f"{type(error).__name__} in our own code; see the log")
+        if is_away(error):  # no fault of the rows'
+            await _let_go(held, reason="the database was away")
+        else:
+            await _let_go(held, reason=f"{type(error).__name__} in our own code; see the log", crashed=True)
         raise
     finally:
         renewing.cancel()
@@ -185,12 +189,13 @@ async def _keep_renewing(held: Claim[Row]) -> None:
             log.warning("claim.not_renewed", error=type(error).__name__)
 
 
-async def _let_go(held: Claim[Row], *, reason: str, at_once: bool = False) -> None:
+async def _let_go(held: Claim[Row], *, reason: str, crashed: bool = False) -> None:
+    """Let the rows be taken again: at once, or after a wait where they may have been the cause."""
     now = held.ctx.now()
     async with held.settling() as (_session, rows):
         for row in rows:
-            row.crashes += 0 if at_once else 1
-            postpone(row, until=now if at_once else now + held.ctx.backoff(row.attempts), reason=reason)
+            row.crashes += crashed
+            postpone(row, until=now + held.ctx.backoff(row.attempts) if crashed else now, reason=reason)
 
 
 def settle_error(ctx: Context, row: Claimable, error: NylasError) -> None:

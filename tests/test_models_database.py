@@ -16,7 +16,7 @@ from stamina.instrumentation import RetryDetails, get_on_retry_hooks, set_on_ret
 from lifecycle import GrantStatus
 from models import Application, Grant
 from models.columns import new_id
-from models.database import AWAY, Database, UnsupportedDatabase, async_url
+from models.database import AWAY, Database, UnsupportedDatabase, async_url, is_away
 from models.migrations import upgrade
 
 ROOT = Path(__file__).parent.parent
@@ -229,6 +229,37 @@ async def test_a_connection_that_died_while_it_rested_is_replaced_unseen(
         first = await process(database)
         await other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": first})
     assert await process(database) != first
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_after_the_server_has_ended_all_connections_the_next_transactions_go(
+    database: Database, database_url: str
+) -> None:
+    """Each of them was in the middle of a statement, and is closed when the next one would get it."""
+    admin, many = Database(database_url, pool_size=1), 8
+
+    async def sleep() -> BaseException | None:
+        try:
+            async with database.reading() as session:
+                await session.execute(text("SELECT pg_sleep(30)"))
+        except AWAY as error:
+            assert await process(database)
+            return error
+        return None
+
+    sleeping = [asyncio.create_task(sleep()) for _ in range(many)]
+    others = "FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND pid != pg_backend_pid()"
+
+    async def ask(what: str) -> int:
+        async with admin.reading() as session:
+            return int(await session.scalar(text(f"SELECT count({what}) {others}")) or 0)
+
+    async with asyncio.timeout(20):
+        while await ask("*") != many:
+            pass
+    assert await ask("pg_terminate_backend(pid)") == many
+    assert [error is not None and is_away(error) for error in await asyncio.gather(*sleeping)] == [True] * many
+    await admin.close()
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

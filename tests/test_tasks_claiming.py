@@ -3,14 +3,16 @@
 import asyncio
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import Event, Outcome
+from models import Event, EventData, Outcome
 from models.claims import MOST_CRASHES, claim
 from models.kinds import GRANT_EXPIRED, GRANT_UPDATED
 from simulator import Running
+from tasks.claiming import claimed
 from tasks.context import Context
 from tasks.grant_hints import confirm_expiry, look_at_updated
 from tests.conftest import SetClock, another_worker
@@ -103,3 +105,15 @@ async def test_an_event_that_killed_its_workers_is_set_aside_and_takes_no_other_
     async with ctx.database.reading() as session:
         done = select(col(Event.id)).where(col(Event.outcome) == Outcome.DONE)
         assert (await session.scalars(done)).all() == [harmless]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_database_that_went_away_at_work_is_no_fault_of_the_row(
+    ctx: Context, sim: Running, clock: SetClock
+) -> None:
+    event_id = await hint(ctx, GRANT_UPDATED, *await known(ctx, sim))
+    with pytest.raises(DBAPIError):
+        async with claimed(ctx, EventData, [event_id]), ctx.database.reading() as session:
+            await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    event = await the_event(ctx, event_id)
+    assert (event.crashes, event.claim_token, event.due_at, event.reason) == (0, None, clock(), "the database was away")

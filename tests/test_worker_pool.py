@@ -218,3 +218,18 @@ def test_a_signal_to_stop_in_the_middle_of_a_submit_does_not_wait_for_itself() -
         signal.signal(signal.SIGUSR1, before)
     assert stopped
     pool.on_stop()
+
+
+def test_a_valkey_that_is_full_for_a_while_ends_no_worker(app: "Celery[Any]", start: Started) -> None:
+    """It has taken a message from the queue by then, and can't note that it holds it."""
+    worker = start(concurrency=2)
+    worker.process.send_signal(signal.SIGSTOP)
+    send(app, 3, seconds=0)
+    worker.redis.config_set("maxmemory", 1)
+    try:
+        worker.process.send_signal(signal.SIGCONT)
+        worker.until(lambda: "used memory" in worker.log.read_text())
+    finally:
+        worker.redis.config_set("maxmemory", 0)
+    story = send(app, 4, seconds=0)
+    worker.until(lambda: worker.told(story, "done") == 4)

@@ -44,6 +44,7 @@ def make_app(redis_url: str) -> "Celery[ContextTask]":
         broker_url=redis_url,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_channel_error_retry=True,  # a Redis that is full, or may not be written to, is one that is away
         broker_transport_options={
             "global_keyprefix": KEY_PREFIX,
             "visibility_timeout": TIME_LIMIT + 60,
