@@ -1,11 +1,11 @@
 """The first and the last beat of a task: take the rows that are due, and settle those that are still ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
 import structlog
@@ -104,7 +104,7 @@ async def claimed(
     A row at which the work crashed again comes after the others, and alone: if it was the cause, no other goes down
     with it. If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
     """
-    held = await _take(ctx, model, ids, others, most)
+    held = await _whole(_take(ctx, model, ids, others, most))
     rows = held.rows
     if not rows:
         yield held
@@ -123,6 +123,18 @@ async def claimed(
         raise
     finally:
         renewing.cancel()
+
+
+async def _whole(taking: Coroutine[Any, Any, Claim[Row]]) -> Claim[Row]:
+    """Take rows, or none: who is stopped while the claim is being committed can't know, and lets go of what it took."""
+    taken = asyncio.create_task(taking)
+    try:
+        return await asyncio.shield(taken)
+    except asyncio.CancelledError:
+        held = await taken
+        if held.rows:
+            await _let_go(held, reason="the worker was stopped")
+        raise
 
 
 async def _take(

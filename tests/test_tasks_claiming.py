@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.event import listen, remove
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import col
 
@@ -117,3 +118,15 @@ async def test_a_database_that_went_away_at_work_is_no_fault_of_the_row(
             await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     event = await the_event(ctx, event_id)
     assert (event.crashes, event.claim_token, event.due_at, event.reason) == (0, None, clock(), "the database was away")
+
+
+async def test_who_is_stopped_while_its_claim_is_committed_holds_nothing(ctx: Context, sim: Running) -> None:
+    event_id = await hint(ctx, GRANT_UPDATED, *await known(ctx, sim))
+    works = asyncio.create_task(look_at_updated.run(ctx, [event_id]))
+    listened = (ctx.database.engine.sync_engine, "commit", lambda _connection: works.cancel())
+    listen(*listened)
+    with pytest.raises(asyncio.CancelledError):
+        await works
+    remove(*listened)
+    event = await the_event(ctx, event_id)
+    assert (event.attempts, event.crashes, event.claim_token) == (1, 0, None)
