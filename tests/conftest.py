@@ -172,7 +172,7 @@ async def ctx(database: Database, sim: Running, clock: SetClock, rings: Rings) -
         http=http,
         in_flight=asyncio.Semaphore(50),
         now=clock,
-        deadline=timedelta(seconds=2),
+        deadline=timedelta(seconds=4),
         attempts=1,
     )
     observer = Observer(patience_each=HURRY)

@@ -266,7 +266,7 @@ async def the_items(ctx: Context, campaign_id: UUID) -> list[CampaignItem]:
 
 async def until(it_is_so: Callable[[], bool]) -> None:
     """Wait for something that another task is about to do."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while not it_is_so():  # noqa: ASYNC110 - what it waits for sets no event
             await asyncio.sleep(0.002)
 

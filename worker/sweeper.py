@@ -24,7 +24,7 @@ from tasks.yielding import bulk_waits
 log = structlog.get_logger()
 
 EVERY = 1.0
-EVENTS_AT_ONCE = 400  # each brings others with it, and in a backlog all processes ring for the same ones each second
+EVENTS_AT_ONCE = 1_000
 NOTICES_AT_ONCE = 1_000
 INCIDENTS_AT_ONCE = 100
 ITEMS_AT_ONCE = BULK_CHUNKS_AT_ONCE * most_ids(RETIREMENT_APPROVED)
