@@ -48,7 +48,8 @@ some 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."
 
 def is_away(error: BaseException) -> bool:
     """Say whether it is the way to the database that failed, and not what was asked of it."""
-    return isinstance(error, NoConnection | OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return lost or isinstance(error, NoConnection | ConnectionError)
 
 
 class UnsupportedDatabase(ValueError):

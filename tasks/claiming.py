@@ -113,7 +113,7 @@ async def claimed(
     try:
         yield held
     except asyncio.CancelledError:
-        await asyncio.shield(_let_go(held, reason="the worker was stopped"))
+        await asyncio.shield(_let_go(held, reason="the worker was stopped", at_once=True))
         raise
     except Exception as error:
         if is_away(error):  # no fault of the rows'
@@ -131,18 +131,17 @@ async def _whole(taking: Coroutine[Any, Any, Claim[Row]]) -> Claim[Row]:
     try:
         return await asyncio.shield(taken)
     except asyncio.CancelledError:
-        held = await taken
-        if held.rows:
-            await _let_go(held, reason="the worker was stopped")
+        await asyncio.wait([taken])
+        if not taken.cancelled() and not taken.exception() and (held := taken.result()).rows:
+            await _let_go(held, reason="the worker was stopped", at_once=True)
         raise
 
 
 async def _take(
     ctx: Context, model: type[Row], ids: Sequence[UUID], others: ColumnElement[bool] | None, most: int
 ) -> Claim[Row]:
-    if (
-        ids and others is not None and not ctx.turns.free
-    ):  # in a storm most rings find nothing left, and wait for no turn then
+    # In a storm most rings find nothing left, and wait for no turn then.
+    if ids and others is not None and not ctx.turns.free:
         async with ctx.database.reading() as session:
             if await none_open(session, model, ids, now=ctx.now()):
                 return Claim(ctx, model, uuid4(), [], ctx.now())
@@ -201,13 +200,13 @@ async def _keep_renewing(held: Claim[Row]) -> None:
             log.warning("claim.not_renewed", error=type(error).__name__)
 
 
-async def _let_go(held: Claim[Row], *, reason: str, crashed: bool = False) -> None:
-    """Let the rows be taken again: at once, or after a wait where they may have been the cause."""
+async def _let_go(held: Claim[Row], *, reason: str, at_once: bool = False, crashed: bool = False) -> None:
+    """Let the rows be taken again: after a wait, or at once. They `crashed` where they may have been the cause."""
     now = held.ctx.now()
     async with held.settling() as (_session, rows):
         for row in rows:
             row.crashes += crashed
-            postpone(row, until=now + held.ctx.backoff(row.attempts) if crashed else now, reason=reason)
+            postpone(row, until=now if at_once else now + held.ctx.backoff(row.attempts), reason=reason)
 
 
 def settle_error(ctx: Context, row: Claimable, error: NylasError) -> None:

@@ -1,6 +1,6 @@
 """What the brake leaves to a process before the next count: counting all that was done is dear when it is much."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 SHARE = 10
@@ -14,7 +14,7 @@ class Spare:
 
     left: int = 0
     limit: int = 0
-    until: datetime | None = field(default=None)
+    until: datetime | None = None
 
     def take(self, many: int, *, limit: int, now: datetime) -> bool:
         """Take so many, if they were found to be normal lately, and by this limit."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.database import Database
-from models.migrations import is_current
+from models.migrations import Standing, standing
 from simulator import Running
 from tests.front import WEB, only_sqlite, told
 from tests.in_process import Command, Said
@@ -128,7 +128,7 @@ async def test_migrating_twice_is_fine(terminal: Terminal, evergrant: Command, d
         assert (said.code, said.out) == (0, "")
         assert said.err.endswith("The database is at this release's revision.")
     database = Database(database_url)
-    assert await is_current(database)
+    assert await standing(database) is Standing.CURRENT
     await database.close()
 
 

@@ -11,7 +11,7 @@ from sqlmodel import SQLModel
 
 import models
 from models.database import Database
-from models.migrations import Standing, downgrade, is_current, matches_models, standing, upgrade
+from models.migrations import Standing, downgrade, matches_models, standing, upgrade
 
 VERSIONS = Path(models.__file__).parent / "migrations" / "versions"
 OURS = {"models", "tasks", "worker", "lifecycle", "nylas_api", "ingress", "simulator"}
@@ -63,11 +63,11 @@ async def test_a_table_that_strayed_from_the_models_is_noticed(empty: Database, 
 
 
 async def test_a_database_is_current_only_when_it_was_migrated(empty: Database) -> None:
-    assert not await is_current(empty)
+    assert await standing(empty) is not Standing.CURRENT
     await upgrade(empty)
-    assert await is_current(empty)
+    assert await standing(empty) is Standing.CURRENT
     await downgrade(empty, "base")
-    assert not await is_current(empty)
+    assert await standing(empty) is not Standing.CURRENT
 
 
 async def test_a_database_that_a_newer_release_has_migrated_is_ahead_and_stays_so(empty: Database) -> None:
@@ -104,7 +104,7 @@ async def test_two_that_upgrade_at_the_same_time_both_succeed(database_url: str)
     both = Database(database_url), Database(database_url)
     try:
         await asyncio.gather(*(upgrade(each) for each in both))
-        assert await is_current(both[0])
+        assert await standing(both[0]) is Standing.CURRENT
         assert await matches_models(both[1])
     finally:
         for each in both:
@@ -118,7 +118,7 @@ async def test_a_migration_that_fails_leaves_nothing(empty: Database) -> None:
     with pytest.raises(sa.exc.DBAPIError):
         await upgrade(empty)
     assert await tables(empty) <= {"transition", "alembic_version"}
-    assert not await is_current(empty)
+    assert await standing(empty) is not Standing.CURRENT
 
 
 def test_the_migrations_are_shipped_with_the_tables() -> None:

@@ -17,7 +17,7 @@ from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, RETIREMENT_APP
 from tasks.campaigns.ending import finish_if_done, give_up, nothing_left
 from tasks.campaigns.serving import any_ready, ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
-from tasks.notices.ringing import due_to_be_told, ring_deliveries
+from tasks.notices.ringing import may_be_told, ring_deliveries
 from tasks.retirement_plans import finish_plans, of_application
 from tasks.yielding import bulk_waits
 
@@ -93,7 +93,7 @@ async def _incidents(context: Context) -> int:
 
 async def ring_notices(context: Context) -> int:
     """Ring for the notices that are due: in each sweep, and right after the work that wrote some, most likely."""
-    rows = await _forgotten(context, Notice, due_to_be_told(context), most=NOTICES_AT_ONCE)
+    rows = await _forgotten(context, Notice, may_be_told(context), most=NOTICES_AT_ONCE)
     _ring(context, NOTICE_DUE, rows)
     return len(rows)
 

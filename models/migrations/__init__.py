@@ -1,5 +1,5 @@
 """The migrations of the tables, and the way to run them."""
 
-from models.migrations.run import Standing, downgrade, is_current, matches_models, standing, upgrade
+from models.migrations.run import Standing, downgrade, matches_models, standing, upgrade
 
-__all__ = ["Standing", "downgrade", "is_current", "matches_models", "standing", "upgrade"]
+__all__ = ["Standing", "downgrade", "matches_models", "standing", "upgrade"]

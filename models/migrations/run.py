@@ -72,11 +72,6 @@ async def standing(database: Database) -> Standing:
     return Standing.AHEAD if found.isdecimal() and int(found) > int(newest) else Standing.BEHIND
 
 
-async def is_current(database: Database) -> bool:
-    """Say whether the database is at the newest revision that this release knows."""
-    return await standing(database) is Standing.CURRENT
-
-
 async def matches_models(database: Database) -> bool:
     """Say whether the migrated tables are just what the models declare (`alembic check`)."""
     try:

@@ -47,5 +47,5 @@ def _in_words(result: Result, steps: int) -> str:
 if __name__ == "__main__":
     if not is_foretold():
         os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(sys.executable, [sys.executable, "-m", "storm.simulation", *sys.argv[1:]])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "storm.simulation", *sys.argv[1:]])  # noqa: S606 - ourselves, and no shell
     typer.run(main)

@@ -24,7 +24,7 @@ from tasks.claiming import Claim, claimed
 from tasks.context import Context
 from tasks.notices.endpoints import active, wants
 from tasks.notices.links import can_take, put_link
-from tasks.notices.ringing import due_to_be_told, ring_deliveries
+from tasks.notices.ringing import may_be_told, ring_deliveries
 from tasks.notices.untold import nobody_wants
 from tasks.telling import MOOT, escalation, quiet_until, reminder, store
 
@@ -45,7 +45,7 @@ async def fan_out_few(ctx: Context, most: int) -> tuple[int, Sequence[UUID]]:
 
     Returns how many notices they were, and their deliveries.
     """
-    due = due_to_be_told(ctx)
+    due = may_be_told(ctx)
     if ctx.database.is_sqlite and not await _any_due(ctx, due):  # its one writer is not kept from others for nothing
         return 0, []
     async with claimed(ctx, NoticeData, [], others=due, most=most) as claim:

@@ -16,7 +16,7 @@ from tasks.context import Context
 AT_A_TIME = 100
 
 
-def due_to_be_told(ctx: Context) -> ColumnElement[bool]:
+def may_be_told(ctx: Context) -> ColumnElement[bool]:
     """In SQL: a notice of this application that nothing holds back."""
     return (col(Notice.application_id) == ctx.application_id) & col(Notice.held_by).is_(None)
 
