@@ -39,6 +39,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # drawing boxes takes as long as all else that a short command does
+    context_settings={"max_content_width": 120},
 )
 app.add_typer(grants_app, name="grants")
 app.add_typer(links_app, name="links")

@@ -110,6 +110,13 @@ async def take_unrung(
     return [rows[id] for id in ids]
 
 
+async def leave_unrung(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> None:
+    """Note that nobody was told of those that are due and free: whoever rings next rings for them."""
+    free = sa.select(col(model.id)).where(among(col(model.id), ids), open_at(model, now))
+    untold = sa.update(model).where(col(model.id).in_(free.with_for_update(skip_locked=True))).values(rung_at=None)
+    await session.execute(untold.execution_options(synchronize_session=False))
+
+
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:
     """Say that none of the rows is due and free any more; nothing is locked for that."""
     kept = model.mapped()

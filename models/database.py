@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
-from functools import partial
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -20,8 +19,7 @@ from asyncpg.exceptions import (
     PostgresConnectionError,
 )
 from sqlalchemy import Connection, ExceptionContext, event, text
-from sqlalchemy.engine import URL, Dialect, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine import URL, AdaptedConnection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -108,14 +106,16 @@ class Database:
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         else:
             event.listen(self.engine.sync_engine, "checkin", _note_return)
-            event.listen(self.engine.sync_engine, "checkout", partial(_ask_if_rested, self.engine.dialect))
+            event.listen(self.engine.sync_engine, "checkout", _ask_if_rested)
             event.listen(self.engine.sync_engine, "handle_error", _see_what_is_lost)
         in_memory = parsed.database in (None, "", ":memory:")
         self._turnstile: Turnstile | None = None
         if self.is_sqlite and not in_memory:
             self._turnstile = Turnstile(Path(str(parsed.database)), patience=patience, first=first)
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._read = async_sessionmaker(self.engine.execution_options(evergrant_reading=True), expire_on_commit=False)
+        # PostgreSQL gives each statement its own view of the rows anyway, and BEGIN and ROLLBACK two more ways there.
+        reading: dict[str, Any] = {"evergrant_reading": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        self._read = async_sessionmaker(self.engine.execution_options(**reading), expire_on_commit=False)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
@@ -152,15 +152,15 @@ def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info[RETURNED] = monotonic()
 
 
-def _ask_if_rested(dialect: Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+def _ask_if_rested(connection: AdaptedConnection, record: ConnectionPoolEntry, _: object) -> None:
     """Ask a connection that has rested whether its server is still there. Raises what makes the pool open another.
 
-    The question takes three round trips. SQLAlchemy's own `pool_pre_ping` asks each time, and made a transaction with
-    one statement cost 1.3 ms of processor time instead of 0.95. No server is back within a second of its end.
+    SQLAlchemy's own `pool_pre_ping` asks each time, in three round trips where this takes one, and made a transaction
+    with one statement cost 1.3 ms of processor time instead of 0.95. No server is back within a second of its end.
     """
     if monotonic() - record.info.get(RETURNED, inf) > RESTED:
         try:
-            dialect.do_ping(connection)
+            connection.run_async(lambda asked: asked.execute(";"))
         except Exception as error:
             raise InvalidatePoolError("the connection is dead") from error
 

@@ -249,7 +249,8 @@ async def test_a_process_whose_hands_are_full_claims_nothing_and_another_takes_i
         await ctx.bulk.acquire()
 
     await reauthenticate.run(ctx, ids)
-    assert {(item.attempts, item.claim_token) for item in await the_items(ctx, campaign_id)} == {(0, None)}
+    left = await the_items(ctx, campaign_id)
+    assert {(item.attempts, item.claim_token, item.rung_at) for item in left} == {(0, None, None)}
 
     await reauthenticate.run(another_worker(ctx), ids)
     assert {item.outcome for item in await the_items(ctx, campaign_id)} == {Outcome.DONE}

@@ -9,8 +9,9 @@ from celery import shared_task
 from sqlalchemy import select
 from sqlmodel import col
 
-from models import Campaign, CampaignItemData, GrantData, KnownConnector, Way
+from models import Campaign, CampaignItem, CampaignItemData, GrantData, KnownConnector, Way
 from models.bulk import read_grants
+from models.claims import leave_unrung
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
 from nylas_api import Withheld, wanted
 from tasks.campaigns.ending import finish_if_done
@@ -31,9 +32,11 @@ async def reauthenticate(ctx: Context, item_ids: Sequence[UUID]) -> None:
     """Re-authenticate a chunk of a campaign's grants, side by side.
 
     A process that works on enough chunks already lets this one go before it claims anything: the rows stay due, and
-    each chunk that ends rings for the next.
+    each chunk that ends rings for the next, which may be this one.
     """
     if ctx.bulk.locked():
+        async with ctx.database.writing() as session:
+            await leave_unrung(session, CampaignItem, item_ids, now=ctx.now())
         return
     async with ctx.bulk:
         async with claimed(ctx, CampaignItemData, item_ids) as claim:
