@@ -2,24 +2,24 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Row, select
 from sqlmodel import col
 
-from lifecycle.incidents import Scope
-from models import Campaign, CampaignStatus, Event, Incident, Notice, RetirementItem
+from models import Campaign, Event, Incident, Notice, RetirementItem
 from models.cancellation import is_cancelled
-from models.claims import Claimable, take_unrung, unrung
-from models.kinds import EVENT_KINDS, INCIDENT_PROBE, NOTICE_DUE, RETIREMENT_APPROVED, most_ids
-from tasks.campaigns.ending import finish_if_done, give_up, nothing_left
-from tasks.campaigns.serving import any_ready, ring_next
+from models.claims import Claimable, take_unrung
+from models.kinds import INCIDENT_PROBE, NOTICE_DUE, RETIREMENT_APPROVED, most_ids
+from tasks.campaigns.ending import finish_if_done, give_up
+from tasks.campaigns.serving import ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.notices.ringing import may_be_told, ring_deliveries
 from tasks.retirement_plans import finish_plans, of_application
 from tasks.yielding import bulk_waits
+from worker.due import Part, can_be_probed, due_now, has_ended, is_due, our_events, was_cancelled
 
 log = structlog.get_logger()
 
@@ -43,14 +43,13 @@ async def sweep_for_ever(context: Context) -> None:
 
 
 async def sweep(context: Context) -> int:
-    """Ring once for all that is due; return how many rows that was. It reads first: an idle sweep writes nothing."""
-    rows = await _events(context) + await _items(context) + await _retirements(context)
-    return rows + await ring_notices(context) + await ring_deliveries(context) + await _incidents(context)
+    """Ring once for all that is due; return how many rows that was. It asks first: an idle sweep writes nothing."""
+    due = await due_now(context)
+    return sum([await ring(context) for part, ring in RINGS.items() if part in due])
 
 
 async def _events(context: Context) -> int:
-    ours = (col(Event.application_id) == context.application_id) & col(Event.kind).in_(EVENT_KINDS)
-    rows = await _forgotten(context, Event, ours, most=EVENTS_AT_ONCE, also=(col(Event.kind),))
+    rows = await _take(context, Event, our_events(context), most=EVENTS_AT_ONCE, also=(col(Event.kind),))
     by_kind: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
@@ -59,46 +58,66 @@ async def _events(context: Context) -> int:
     return len(rows)
 
 
-async def _items(context: Context) -> int:
-    rung = await ring_next(context, chunks=BULK_CHUNKS_AT_ONCE) if await any_ready(context) else 0
-    ours = select(col(Campaign.id)).where(col(Campaign.application_id) == context.application_id)
+async def _campaigns(context: Context) -> int:
+    return await ring_next(context, chunks=BULK_CHUNKS_AT_ONCE)
+
+
+async def _ended_campaigns(context: Context) -> int:
+    """Nothing is rung for: what their last worker did not come to is done here."""
     async with context.database.reading() as session:
-        done = ours.where(col(Campaign.status) == CampaignStatus.RUNNING, nothing_left())
-        campaigns = (await session.scalars(done)).all()
-        given_up = (col(Campaign.status) == CampaignStatus.CANCELLED) & col(Campaign.finished_at).is_(None)
-        cancelled = (await session.scalars(ours.where(given_up))).all()
-    for campaign_id in campaigns:
+        finished = (await session.scalars(select(col(Campaign.id)).where(has_ended(context)))).all()
+        cancelled = (await session.scalars(select(col(Campaign.id)).where(was_cancelled(context)))).all()
+    for campaign_id in finished:
         if await finish_if_done(context, campaign_id):
             log.info("campaign.finished", campaign_id=str(campaign_id))
     for campaign_id in cancelled:
         await give_up(context, campaign_id)
-    return rung
+    return 0
 
 
 async def _retirements(context: Context) -> int:
-    most = 0 if await bulk_waits(context) else ITEMS_AT_ONCE
-    rows = await _forgotten(context, RetirementItem, of_application(context.application_id), most=most)
+    if await bulk_waits(context):
+        return 0
+    rows = await _take(context, RetirementItem, of_application(context.application_id), most=ITEMS_AT_ONCE)
     _ring(context, RETIREMENT_APPROVED, rows)
+    return len(rows)
+
+
+async def _ended_plans(context: Context) -> int:
     await finish_plans(context)
-    return len(rows)
+    return 0
 
 
-async def _incidents(context: Context) -> int:
-    """Those that a probe can close; a brake waits for a human."""
-    ours = (col(Incident.application_id) == context.application_id) & (col(Incident.scope) != Scope.BRAKE)
-    rows = await _forgotten(context, Incident, ours, most=INCIDENTS_AT_ONCE)
-    _ring(context, INCIDENT_PROBE, rows)
-    return len(rows)
-
-
-async def ring_notices(context: Context) -> int:
-    """Ring for the notices that are due: in each sweep, and right after the work that wrote some, most likely."""
-    rows = await _forgotten(context, Notice, may_be_told(context), most=NOTICES_AT_ONCE)
+async def _notices(context: Context) -> int:
+    rows = await _take(context, Notice, may_be_told(context), most=NOTICES_AT_ONCE)
     _ring(context, NOTICE_DUE, rows)
     return len(rows)
 
 
-async def _forgotten(
+async def _incidents(context: Context) -> int:
+    rows = await _take(context, Incident, can_be_probed(context), most=INCIDENTS_AT_ONCE)
+    _ring(context, INCIDENT_PROBE, rows)
+    return len(rows)
+
+
+RINGS: Mapping[Part, Callable[[Context], Awaitable[int]]] = {
+    Part.EVENTS: _events,
+    Part.CAMPAIGNS: _campaigns,
+    Part.ENDED_CAMPAIGNS: _ended_campaigns,
+    Part.RETIREMENTS: _retirements,
+    Part.ENDED_PLANS: _ended_plans,
+    Part.NOTICES: _notices,
+    Part.DELIVERIES: ring_deliveries,
+    Part.INCIDENTS: _incidents,
+}
+
+
+async def ring_notices(context: Context) -> int:
+    """Ring for the notices that are due, if any are: right after the work that wrote some, most likely."""
+    return await _notices(context) if await is_due(context, Part.NOTICES) else 0
+
+
+async def _take(
     context: Context,
     model: type[Claimable],
     which: ColumnElement[bool],
@@ -106,14 +125,8 @@ async def _forgotten(
     most: int,
     also: Sequence[Any] = (),
 ) -> list[Row[Any]]:
-    """Take what is due, if anything is. The order leads to the index of what is due, however much is planned."""
-    now = context.now()
-    async with context.database.reading() as session:
-        any_row = select(col(model.id)).where(unrung(model, now), which).order_by(col(model.due_at)).limit(1)
-        if (await session.execute(any_row)).first() is None:
-            return []
     async with context.database.writing() as session:
-        return await take_unrung(session, model, which, now=now, most=most, also=also)
+        return await take_unrung(session, model, which, now=context.now(), most=most, also=also)
 
 
 def _ring(context: Context, kind: str, rows: Sequence[Row[Any]]) -> None:

@@ -42,13 +42,6 @@ async def ring_next(ctx: Context, *, chunks: int = 1, campaign_id: UUID | None =
     return rung
 
 
-async def any_ready(ctx: Context) -> bool:
-    """Say whether a campaign has something to be rung for; nothing is written."""
-    one = select(col(Campaign.id)).where(_ready(ctx, ctx.now())).limit(1)
-    async with ctx.database.reading() as session:
-        return (await session.execute(one)).first() is not None
-
-
 async def next_turn_in(ctx: Context) -> float | None:
     """Say in how many seconds the pace of a campaign lets it go on, if that is soon."""
     now = ctx.now()
@@ -62,7 +55,8 @@ async def next_turn_in(ctx: Context) -> float | None:
     return min((until - now).total_seconds(), LONGEST_WAIT) if until else None
 
 
-def _ready(ctx: Context, now: datetime) -> ColumnElement[bool]:
+def ready(ctx: Context, now: datetime) -> ColumnElement[bool]:
+    """In SQL: the campaign runs, its pace lets it go on, and it has something to be rung for."""
     has_work = select(col(CampaignItem.id)).where(
         col(CampaignItem.campaign_id) == col(Campaign.id), unrung(CampaignItem, now)
     )
@@ -76,10 +70,10 @@ def _ready(ctx: Context, now: datetime) -> ColumnElement[bool]:
 
 async def _next_chunk(session: AsyncSession, ctx: Context, campaign_id: UUID | None) -> list[Row[Any]]:
     now = ctx.now()
-    ready = _ready(ctx, now)
+    which = ready(ctx, now)
     if campaign_id:
-        ready &= col(Campaign.id) == campaign_id
-    longest_ago = select(Campaign).where(ready).order_by(col(Campaign.served_at).nulls_first(), col(Campaign.id))
+        which &= col(Campaign.id) == campaign_id
+    longest_ago = select(Campaign).where(which).order_by(col(Campaign.served_at).nulls_first(), col(Campaign.id))
     campaign = (await session.scalars(longest_ago.limit(1).with_for_update(skip_locked=True))).one_or_none()
     if campaign is None:
         return []

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from uuid import UUID
 
@@ -125,6 +126,7 @@ def _seconds(told: str) -> timedelta | None:
     return timedelta(seconds=int(told)) if told.isascii() and told.isdigit() and len(told) < 7 else None
 
 
+@cache
 def _our_version() -> str:
     try:
         return version("evergrant")

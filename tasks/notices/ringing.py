@@ -1,6 +1,7 @@
 """Ringing for deliveries that are due: of each endpoint those that nothing goes before, and while it fails only one."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from uuid import UUID
 
@@ -46,11 +47,15 @@ async def ring_deliveries(ctx: Context, endpoint_id: UUID | None = None) -> int:
     return sum([await _ring(ctx, endpoint) for endpoint in await _with_work(ctx, endpoint_id)])
 
 
-async def _with_work(ctx: Context, endpoint_id: UUID | None) -> Sequence[Endpoint]:
-    now = ctx.now()
+def with_work(ctx: Context, now: datetime) -> ColumnElement[bool]:
+    """In SQL: an endpoint of this application that does not rest, and that something is due to."""
     due = exists().where(col(Delivery.endpoint_id) == col(Endpoint.id), unrung(Delivery, now), first_in_line())
     rested = or_(col(Endpoint.rests_until).is_(None), col(Endpoint.rests_until) <= now)
-    wanted = select(Endpoint).where(col(Endpoint.application_id) == ctx.application_id, rested, due)
+    return (col(Endpoint.application_id) == ctx.application_id) & rested & due
+
+
+async def _with_work(ctx: Context, endpoint_id: UUID | None) -> Sequence[Endpoint]:
+    wanted = select(Endpoint).where(with_work(ctx, ctx.now()))
     if endpoint_id:
         wanted = wanted.where(col(Endpoint.id) == endpoint_id)
     async with ctx.database.reading() as session:
