@@ -54,8 +54,16 @@ def among(column: Any, values: Iterable[UUID] | Iterable[str]) -> sa.ColumnEleme
     An IN has a text of its own for each number of values: SQLAlchemy writes it out anew each time, and PostgreSQL, and
     SQLite as well, prepares a statement for each.
     """
-    of = UUID if isinstance(column.type, sa.Uuid) else str
-    return Among(column, sa.bindparam(None, list(values), type_=Values(of), unique=True))
+    return Among(column, sa.bindparam(None, list(values), type_=_values_of(column), unique=True))
+
+
+def among_given(column: Any, name: str) -> sa.ColumnElement[bool]:
+    """Say that a column is one of a list that is given by this name when the statement is executed."""
+    return Among(column, sa.bindparam(name, type_=_values_of(column)))
+
+
+def _values_of(column: Any) -> Values:
+    return Values(UUID if isinstance(column.type, sa.Uuid) else str)
 
 
 @compiles(Among, "postgresql")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -10,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
-from models.among import among
+from models.among import among, among_given
 from models.bulk import write_changes
 from models.columns import id_field, words
 from models.row import RowData, table_of
@@ -64,7 +65,7 @@ def due_index(table: str, *, unless: str | None = None) -> sa.Index:
     return sa.Index(f"ix_{table}_due", "due_at", postgresql_where=unsettled, sqlite_where=unsettled)
 
 
-def open_at(model: type[Row], now: datetime) -> sa.ColumnElement[bool]:
+def open_at(model: type[Row], now: datetime | sa.BindParameter[Any]) -> sa.ColumnElement[bool]:
     """Not settled, due, and held by nobody."""
     return sa.and_(
         col(model.settled_at).is_(None),
@@ -154,20 +155,9 @@ async def claim(
     The attempt is counted here, before the work: a row that kills its worker is counted as well. One whose
     claimants crashed `MOST_CRASHES` times, or that was tried `MOST_ATTEMPTS` times, is set aside for a human.
     """
-    token, kept = token or uuid4(), model.mapped()
-    died = sa.case((col(kept.lease_until).is_not(None), 1), else_=0)
-    free = _locked(kept, among(col(kept.id), ids), open_at(kept, now))
-    taken = (
-        sa.update(table_of(kept) if kept is not model else kept)
-        .where(col(kept.id).in_(free))
-        .values(
-            claim_token=token,
-            lease_until=now + lease,
-            attempts=col(kept.attempts) + 1,
-            crashes=col(kept.crashes) + died,
-        )
-    )
-    rows = await _rows(session, model, taken.returning(*_read_as(model)))
+    token = token or uuid4()
+    given = {"given_ids": list(ids), "given_at": now, "given_token": token, "given_until": now + lease}
+    rows = await _rows(session, model, _taking(model), given)
     spent = [row for row in rows if row.crashes >= MOST_CRASHES or row.attempts > MOST_ATTEMPTS]
     for row in spent:
         crashed = row.crashes >= MOST_CRASHES
@@ -180,18 +170,40 @@ async def claim(
     return token, [row for row in rows if row.settled_at is None]
 
 
+@cache
+def _taking(model: type[Row]) -> Any:
+    """Made once: see models.bulk."""
+    kept = model.mapped()
+    died = sa.case((col(kept.lease_until).is_not(None), 1), else_=0)
+    free = _locked(kept, among_given(col(kept.id), "given_ids"), open_at(kept, sa.bindparam("given_at")))
+    taken = (
+        sa.update(table_of(kept) if kept is not model else kept)
+        .where(col(kept.id).in_(free))
+        .values(
+            claim_token=sa.bindparam("given_token"),
+            lease_until=sa.bindparam("given_until"),
+            attempts=col(kept.attempts) + 1,
+            crashes=col(kept.crashes) + died,
+        )
+    )
+    return _as_rows(model, taken.returning(*_read_as(model)))
+
+
 async def renew(
     session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID], *, now: datetime, lease: timedelta
 ) -> int:
     """Hold on to those of the rows that are still ours for another lease; return how many they were."""
     kept = model.mapped()
-    ours = _locked(kept, *_ours(kept, token, ids))
+    ours = _locked(kept, *_ours(kept))
     longer = sa.update(kept).where(col(kept.id).in_(ours)).values(lease_until=now + lease).returning(col(kept.id))
-    return len((await session.execute(longer.execution_options(synchronize_session=False))).all())
+    given = {"given_ids": list(ids), "given_token": token}
+    return len((await session.execute(longer.execution_options(synchronize_session=False), given)).all())
 
 
-def _ours(model: type[Row], token: UUID, ids: Iterable[UUID]) -> tuple[sa.ColumnElement[bool], ...]:
-    return among(col(model.id), ids), col(model.claim_token) == token, col(model.settled_at).is_(None)
+def _ours(model: type[Row]) -> tuple[sa.ColumnElement[bool], ...]:
+    """In SQL: one of the ids, still held by the token; both are given when it is executed."""
+    held = col(model.claim_token) == sa.bindparam("given_token")
+    return among_given(col(model.id), "given_ids"), held, col(model.settled_at).is_(None)
 
 
 def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[UUID]:
@@ -202,7 +214,7 @@ def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[U
 async def still_held(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> set[UUID]:
     """Lock, as `still_ours` does, those of the rows that we still hold, and return no more than their ids."""
     kept = model.mapped()
-    return set(await session.scalars(_locked(kept, *_ours(kept, token, ids))))
+    return set(await session.scalars(_locked(kept, *_ours(kept)), {"given_ids": list(ids), "given_token": token}))
 
 
 async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> list[Row]:
@@ -210,9 +222,15 @@ async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: 
 
     This is the fence: a worker that was paused past its lease finds nothing here, and so writes nothing.
     """
+    return await _rows(session, model, _held(model), {"given_ids": list(ids), "given_token": token})
+
+
+@cache
+def _held(model: type[Row]) -> Any:
+    """Made once: see models.bulk."""
     kept = model.mapped()
-    held = sa.select(*_read_as(model)).where(*_ours(kept, token, ids)).order_by(col(kept.id)).with_for_update()
-    return await _rows(session, model, held)
+    held = sa.select(*_read_as(model)).where(*_ours(kept)).order_by(col(kept.id)).with_for_update()
+    return _as_rows(model, held)
 
 
 def _read_as(model: type[Row]) -> Sequence[Any]:
@@ -220,11 +238,15 @@ def _read_as(model: type[Row]) -> Sequence[Any]:
     return (model,) if model.mapped() is model else tuple(table_of(model.mapped()).c)
 
 
-async def _rows(session: AsyncSession, model: type[Row], statement: Any) -> list[Row]:
+def _as_rows(model: type[Row], statement: Any) -> Any:
+    is_data = model.mapped() is not model
+    return statement if is_data else statement.execution_options(populate_existing=True, synchronize_session=False)
+
+
+async def _rows(session: AsyncSession, model: type[Row], statement: Any, given: dict[str, Any]) -> list[Row]:
     if model.mapped() is not model:
-        return [model.read(row) for row in (await session.execute(statement)).mappings()]
-    options = {"populate_existing": True, "synchronize_session": False}
-    return list((await session.scalars(statement.execution_options(**options))).all())
+        return [model.read(row) for row in (await session.execute(statement, given)).mappings()]
+    return list((await session.scalars(statement, given)).all())
 
 
 def close(

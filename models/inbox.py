@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel
@@ -19,7 +21,12 @@ def insert_or_ignore(session: AsyncSession, model: type[SQLModel], *, returning:
 
     Of the new rows it returns one column, if wanted.
     """
-    dialect, table = session.get_bind().dialect.name, table_of(model)
+    return _insert_or_ignore(session.get_bind().dialect.name, table_of(model), returning)
+
+
+@cache
+def _insert_or_ignore(dialect: str, table: Table, returning: str | None) -> Any:
+    """Made once: see models.bulk."""
     insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
     new = insert(table).on_conflict_do_nothing()
     return new.returning(table.c[returning]) if returning else new

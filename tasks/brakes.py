@@ -59,17 +59,24 @@ async def counted_since(session: AsyncSession, ctx: Context, kind: Braked, *, no
     return max(now - WINDOW, await _released(session, ctx, kind) or now - WINDOW)
 
 
+async def room_for(many: int, session: AsyncSession, ctx: Context, kind: Braked, *, now: datetime) -> int | None:
+    """Say the same, for so many that are at hand: while little was done that is not counted anew each time."""
+    spare, limit = ctx.spare[kind], ctx.policy.limits.of(kind)
+    if spare.take(many, limit=limit, now=now) and not await is_on(session, ctx, kind):
+        return many
+    left = await room(session, ctx, kind, now=now)
+    if left is not None and left >= many:
+        spare.found(left - many, limit=limit, now=now)
+    return left
+
+
 async def braked_flips(ctx: Context, session: AsyncSession, flips: Sequence[GrantData]) -> frozenset[str]:
     """Return which of the grants may not be written as expired now; puts the brake on where they are too many."""
     if not flips:
         return frozenset()
-    now, limit = ctx.now(), ctx.policy.limits.of(Braked.FLIPS)
-    if ctx.spare_flips.take(len(flips), limit=limit, now=now) and not await is_on(session, ctx, Braked.FLIPS):
-        return frozenset()
-    left = await room(session, ctx, Braked.FLIPS, now=now)
+    now = ctx.now()
+    left = await room_for(len(flips), session, ctx, Braked.FLIPS, now=now)
     if left is None or len(flips) <= left:
-        if left is not None:
-            ctx.spare_flips.found(left - len(flips), limit=limit, now=now)
         return frozenset()
     await put_on(ctx, session, Braked.FLIPS, now=now)
     return frozenset(grant.id for grant in flips[left:])

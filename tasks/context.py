@@ -1,12 +1,14 @@
 """What a task may reach: the database, Nylas, the keys, the clock and the doorbell."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
 from lifecycle import Policy, delay_before
+from lifecycle.brake import Braked
 from models.database import Database
 from models.sealing import Keyring
 from nylas_api import KeyRejected, NylasClient, NylasError, Transient
@@ -44,7 +46,7 @@ class Context:
     bulk: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(BULK_CHUNKS_AT_ONCE))
     flow: Flow = field(default_factory=Flow)
     observer: Observer = field(default_factory=Observer)
-    spare_flips: Spare = field(default_factory=Spare)
+    spare: Mapping[Braked, Spare] = field(default_factory=lambda: defaultdict(Spare))
     turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:

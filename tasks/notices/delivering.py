@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 import structlog
 from celery import shared_task
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle.patience import PATIENCE, pause
 from models import Delivery, DeliveryData, Endpoint, Grant, Notice, Outcome
-from models.among import among
+from models.among import among_given
 from models.bulk import write_changes
 from models.claims import close, postpone
 from models.kinds import DELIVERY_DUE
@@ -44,17 +45,18 @@ async def deliver(ctx: Context, delivery_ids: Sequence[UUID]) -> None:
 
 
 async def _by_endpoint(ctx: Context, ids: Sequence[UUID]) -> list[tuple[Endpoint, list[UUID]]]:
-    wanted = (
-        select(Endpoint, col(Delivery.id))
-        .join(Delivery, col(Delivery.endpoint_id) == col(Endpoint.id))
-        .where(among(col(Delivery.id), ids))
-        .order_by(col(Delivery.id))
-    )
     found: dict[UUID, tuple[Endpoint, list[UUID]]] = {}
     async with ctx.database.reading() as session:
-        for endpoint, delivery_id in await session.execute(wanted):
+        for endpoint, delivery_id in await session.execute(_endpoints_of(), {"ids": list(ids)}):
             found.setdefault(endpoint.id, (endpoint, []))[1].append(delivery_id)
     return list(found.values())
+
+
+@cache
+def _endpoints_of() -> Select[Endpoint, UUID]:
+    """Made once: see models.bulk."""
+    wanted = select(Endpoint, col(Delivery.id)).join(Delivery, col(Delivery.endpoint_id) == col(Endpoint.id))
+    return wanted.where(among_given(col(Delivery.id), "ids")).order_by(col(Delivery.id))
 
 
 async def _deliver_to(ctx: Context, endpoint: Endpoint, ids: Sequence[UUID]) -> None:
@@ -108,16 +110,17 @@ async def _send_all(claim: Claim[DeliveryData], endpoint: Endpoint) -> None:
 
 async def _read(ctx: Context, rows: Sequence[DeliveryData]) -> Mapping[UUID, Matter]:
     """Read at once what the deliveries are about, of those that no earlier one goes before."""
-    wanted = (
-        select(Delivery, Notice, Grant)
-        .join(Notice, col(Delivery.notice_id) == col(Notice.id))
-        .join(Grant, col(Notice.grant_id) == col(Grant.id), isouter=True)
-        .where(among(col(Delivery.id), [row.id for row in rows]), first_in_line())
-    )
     async with ctx.database.reading() as session:
-        return {
-            delivery.id: Matter(delivery, notice, grant) for delivery, notice, grant in await session.execute(wanted)
-        }
+        found = await session.execute(_matters(), {"ids": [row.id for row in rows]})
+        return {delivery.id: Matter(delivery, notice, grant) for delivery, notice, grant in found}
+
+
+@cache
+def _matters() -> Select[Delivery, Notice, Grant]:
+    """Made once: see models.bulk."""
+    told = select(Delivery, Notice, Grant).join(Notice, col(Delivery.notice_id) == col(Notice.id))
+    of_grants = told.join(Grant, col(Notice.grant_id) == col(Grant.id), isouter=True)
+    return of_grants.where(among_given(col(Delivery.id), "ids"), first_in_line())
 
 
 async def _settle_as_they_come(

@@ -19,7 +19,7 @@ from models.bulk import read_grants, write_changes
 from models.claims import close, open_at, postpone, still_ours
 from models.inbox import insert_or_ignore
 from models.kinds import NOTICE_DUE
-from tasks.brakes import put_on, room
+from tasks.brakes import put_on, room_for
 from tasks.claiming import Claim, claimed
 from tasks.context import Context
 from tasks.notices.endpoints import active, wants
@@ -72,7 +72,7 @@ async def _fan_out(claim: Claim[NoticeData]) -> Sequence[DeliveryData]:
             grants,
             await active(session, ctx.application_id),
             await _earlier(session, notices, now=now),
-            await room(session, ctx, Braked.NOTICES, now=now),
+            await room_for(len(notices), session, ctx, Braked.NOTICES, now=now),
         )
         for notice in sorted(notices, key=lambda notice: (notice.grant_id or "", notice.seq)):
             await release.settle(notice)
