@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -129,16 +129,17 @@ async def others_open(
     session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool], now: datetime, most: int
 ) -> Sequence[UUID]:
     """Choose and lock rows that are due and free, oldest first, and that never had a worker die or fail on them."""
+    return (await session.scalars(_others_open(model, condition), {"given_at": now, "most": most})).all()
+
+
+@lru_cache(64)
+def _others_open(model: type[Row], condition: tuple[sa.ColumnElement[bool], ...]) -> sa.Select[UUID]:
+    """Made once where the condition is (see models.bulk)."""
     kept = model.mapped()
     sound = col(kept.lease_until).is_(None) & (col(kept.crashes) == 0)
-    wanted = (
-        sa.select(col(kept.id))
-        .where(open_at(kept, now), sound, *condition)
-        .order_by(col(kept.due_at), col(kept.id))
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    return (await session.scalars(wanted)).all()
+    wanted = sa.select(col(kept.id)).where(open_at(kept, sa.bindparam("given_at")), sound, *condition)
+    oldest = wanted.order_by(col(kept.due_at), col(kept.id)).limit(sa.bindparam("most", type_=sa.Integer()))
+    return oldest.with_for_update(skip_locked=True)
 
 
 async def claim(
@@ -213,8 +214,13 @@ def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[U
 
 async def still_held(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> set[UUID]:
     """Lock, as `still_ours` does, those of the rows that we still hold, and return no more than their ids."""
+    return set(await session.scalars(_held_ids(model), {"given_ids": list(ids), "given_token": token}))
+
+
+@cache
+def _held_ids(model: type[Row]) -> sa.Select[UUID]:
     kept = model.mapped()
-    return set(await session.scalars(_locked(kept, *_ours(kept)), {"given_ids": list(ids), "given_token": token}))
+    return _locked(kept, *_ours(kept))
 
 
 async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> list[Row]:

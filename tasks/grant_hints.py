@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from celery import shared_task
@@ -56,7 +57,7 @@ async def look_twice(ctx: Context, event_ids: Sequence[UUID]) -> None:
 
     Nylas is not asked about one that an open incident explains: that looks after it.
     """
-    async with claimed(ctx, EventData, event_ids, others=_alike(ctx, GRANT_RECHECK)) as claim:
+    async with claimed(ctx, EventData, event_ids, others=_alike(ctx.application_id, GRANT_RECHECK)) as claim:
         async with claim.settling() as (session, events):
             covered = await hold_covered(ctx, session, {event.grant_id for event in events if event.grant_id})
             for event in events:
@@ -78,12 +79,13 @@ async def look_again(ctx: Context, kind: str, event_ids: Sequence[UUID], *, says
     ones do no harm. When Nylas can't be asked, the events stay due, and a grant that is said to have died is suspect
     until it can.
     """
-    async with claimed(ctx, EventData, event_ids, others=_alike(ctx, kind)) as claim:
+    async with claimed(ctx, EventData, event_ids, others=_alike(ctx.application_id, kind)) as claim:
         await _look(claim, claim.rows, says_it_died=says_it_died)
 
 
-def _alike(ctx: Context, kind: str) -> ColumnElement[bool]:
-    return (col(Event.application_id) == ctx.application_id) & (col(Event.kind) == kind)
+@lru_cache(64)
+def _alike(application_id: UUID, kind: str) -> ColumnElement[bool]:
+    return (col(Event.application_id) == application_id) & (col(Event.kind) == kind)
 
 
 async def _look(claim: Claim[EventData], rows: Sequence[EventData], *, says_it_died: bool = False) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -190,9 +192,13 @@ async def tally(session: AsyncSession, incident: Incident) -> Tally:
 
 
 def _open(ctx: Context, *scopes: Scope) -> Any:
-    wanted = select(Incident).where(
-        col(Incident.application_id) == ctx.application_id, col(Incident.settled_at).is_(None)
-    )
+    return _open_of(ctx.application_id, scopes)
+
+
+@lru_cache(64)
+def _open_of(application_id: UUID, scopes: tuple[Scope, ...]) -> Any:
+    """Made once: see models.bulk."""
+    wanted = select(Incident).where(col(Incident.application_id) == application_id, col(Incident.settled_at).is_(None))
     if scopes:
         wanted = wanted.where(col(Incident.scope).in_(scopes))
     return wanted.order_by(col(Incident.opened_at), col(Incident.id))

@@ -67,7 +67,7 @@ LOOKS: Mapping[Part, Callable[[Context, datetime], Select[Any]]] = {
     ),
     Part.RETIREMENTS: lambda context, now: _first(RetirementItem, of_application(context.application_id), now),
     Part.ENDED_PLANS: lambda context, _: select(col(Retirement.id)).where(carried_out(context.application_id)),
-    Part.NOTICES: lambda context, now: _first(Notice, may_be_told(context), now),
+    Part.NOTICES: lambda context, now: _first(Notice, may_be_told(context.application_id), now),
     Part.DELIVERIES: lambda context, now: select(col(Endpoint.id)).where(with_work(context, now)),
     Part.INCIDENTS: lambda context, now: _first(Incident, can_be_probed(context), now),
 }

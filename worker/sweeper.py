@@ -89,7 +89,7 @@ async def _ended_plans(context: Context) -> int:
 
 
 async def _notices(context: Context) -> int:
-    rows = await _take(context, Notice, may_be_told(context), most=NOTICES_AT_ONCE)
+    rows = await _take(context, Notice, may_be_told(context.application_id), most=NOTICES_AT_ONCE)
     _ring(context, NOTICE_DUE, rows)
     return len(rows)
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,7 +15,7 @@ from lifecycle import GrantStatus
 from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
 from models import Delivery, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
-from models.among import among
+from models.among import among_given
 from models.bulk import read_grants, write_changes
 from models.claims import close, open_at, postpone, still_ours
 from models.inbox import insert_or_ignore
@@ -45,7 +46,7 @@ async def fan_out_few(ctx: Context, most: int) -> tuple[int, Sequence[UUID]]:
 
     Returns how many notices they were, and their deliveries.
     """
-    due = may_be_told(ctx)
+    due = may_be_told(ctx.application_id)
     if ctx.database.is_sqlite and not await _any_due(ctx, due):  # its one writer is not kept from others for nothing
         return 0, []
     async with claimed(ctx, NoticeData, [], others=due, most=most) as claim:
@@ -89,14 +90,25 @@ async def _fan_out(claim: Claim[NoticeData]) -> Sequence[DeliveryData]:
 
 async def _earlier(session: AsyncSession, notices: Sequence[NoticeData], *, now: datetime) -> Mapping[str, int]:
     """Read, by grant, the number of the first notice that is due as well, and that others are at."""
+    given = {
+        "grants": [notice.grant_id for notice in notices if notice.grant_id],
+        "these": [notice.id for notice in notices],
+        "now": now,
+    }
+    return {str(grant_id): seq for grant_id, seq in await session.execute(_first_due(), given)}
+
+
+@cache
+def _first_due() -> Select[str | None, int]:
+    """Made once: see models.bulk."""
     first = select(col(Notice.grant_id), func.min(col(Notice.seq))).where(
-        among(col(Notice.grant_id), [notice.grant_id for notice in notices if notice.grant_id]),
-        col(Notice.id).not_in([notice.id for notice in notices]),
+        among_given(col(Notice.grant_id), "grants"),
+        not_(among_given(col(Notice.id), "these")),
         col(Notice.settled_at).is_(None),
         col(Notice.held_by).is_(None),
-        col(Notice.due_at) <= now,
+        col(Notice.due_at) <= bindparam("now"),
     )
-    return {str(grant_id): seq for grant_id, seq in await session.execute(first.group_by(col(Notice.grant_id)))}
+    return first.group_by(col(Notice.grant_id))
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, or_, select
@@ -17,9 +17,10 @@ from tasks.context import Context
 AT_A_TIME = 100
 
 
-def may_be_told(ctx: Context) -> ColumnElement[bool]:
+@lru_cache(64)
+def may_be_told(application_id: UUID) -> ColumnElement[bool]:
     """In SQL: a notice of this application that nothing holds back."""
-    return (col(Notice.application_id) == ctx.application_id) & col(Notice.held_by).is_(None)
+    return (col(Notice.application_id) == application_id) & col(Notice.held_by).is_(None)
 
 
 @cache
