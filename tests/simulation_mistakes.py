@@ -1,18 +1,18 @@
 """Mistakes that are put into the product, to see whether the simulation finds them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
-from uuid import UUID
 
 import pytest
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, Uuid, bindparam, update
 from sqlmodel import col
 
 from ingress import webhooks
 from ingress.notifications import read_notification
 from lifecycle import Observation
 from models import AuthSession, AuthSessionStatus, Event, claims
-from models.among import among
+from models.among import among_given
 from models.arrivals import Arrival
 from models.columns import new_id
 from nylas_api import NylasError, Transient, Unreachable
@@ -32,10 +32,12 @@ Mistake = Callable[[pytest.MonkeyPatch], None]
 def ignores_the_claim_token(patch: pytest.MonkeyPatch) -> None:
     """Who has claimed a row once writes to it, whoever holds it by now, or has settled it."""
 
-    def anybodys(model: Any, _token: UUID, ids: Iterable[UUID]) -> tuple[ColumnElement[bool], ...]:
-        return (among(col(model.id), ids),)
+    def anybodys(model: Any) -> tuple[ColumnElement[bool], ...]:
+        return among_given(col(model.id), "given_ids"), bindparam("given_token", type_=Uuid()).is_not(None)
 
     patch.setattr(claims, "_ours", anybodys)
+    for name in ("_held", "_held_ids"):  # their statements are kept
+        patch.setattr(claims, name, cache(getattr(claims, name).__wrapped__))
 
 
 def takes_a_lost_renewal_for_done(patch: pytest.MonkeyPatch) -> None:

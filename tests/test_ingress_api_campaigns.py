@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from models import CampaignStatus, Event
 from models.database import Database
 from models.kinds import REAUTH_BULK_REQUESTED
 from tests.api import Api, bearer, opened
-from tests.campaigning import a_campaign, failed
+from tests.campaigning import a_campaign, an_item, failed
 from tests.front import installed, without_database
 
 __all__ = ["installed", "without_database"]
@@ -125,6 +126,7 @@ async def test_campaigns_are_listed_the_newest_first_with_their_counts(api: Api)
     campaign = await failed(api)
     newer = a_campaign(api, CampaignStatus.RUNNING)
     await api.keep(newer)
+    await api.keep(an_item(newer, "g1", due_at=datetime(2200, 1, 1, tzinfo=UTC)))  # else a sweep ends it
     first = await api("GET", "/campaigns", params={"limit": 1}, by="read")
     rest = await api("GET", "/campaigns", params={"cursor": first["next_cursor"]}, by="read")
     assert [row["campaign_id"] for row in first["data"] + rest["data"]] == [str(newer.id), str(campaign.id)]

@@ -1,6 +1,6 @@
 """What is broken, and how: functions of the product, each with what takes its place."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from sqlmodel import col
 
 from lifecycle import Observation
 from models import AuthSession, AuthSessionStatus, CampaignItemData, Delivery, Endpoint, Event, GrantData, Outcome
-from models.among import among
+from models.among import among_given
 from nylas_api import NylasError
 from storm.sabotage.replacing import Change, replace
 from tasks.claiming import Claim
@@ -88,8 +88,9 @@ def _is_free_whoever_holds_it(open_at: Any) -> Any:
 
 
 def _is_ours_whatever_its_token(ours: Any) -> Any:
-    def are_all_ours(model: Any, token: UUID, ids: Iterable[UUID]) -> tuple[sa.ColumnElement[bool], ...]:
-        return (among(col(model.id), ids),)
+    def are_all_ours(model: Any) -> tuple[sa.ColumnElement[bool], ...]:
+        any_token = sa.bindparam("given_token", type_=sa.Uuid()).is_not(None)
+        return among_given(col(model.id), "given_ids"), any_token
 
     return are_all_ours
 
