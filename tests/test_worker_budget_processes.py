@@ -111,7 +111,8 @@ async def test_processes_share_one_budget_and_whoever_has_somebody_waiting_goes_
     sys.stdout.write(f"\n{figures}\n")
     assert figures.failed == 0
     assert len(figures.in_bulk) >= CALLS // PROCESSES * PROCESSES
-    assert figures.rate < RATE
+    # Over two seconds calls that arrive late count; two processes that share nothing would make it 100.
+    assert figures.rate < (RATE if LONG else 1.1 * RATE)
     assert statistics.median(figures.with_somebody) < statistics.median(figures.in_bulk)
     if LONG:
         assert figures.refused == 0
