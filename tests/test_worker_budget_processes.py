@@ -21,7 +21,8 @@ from ingress.children import free_port
 from models.columns import new_id
 from tests.budgets import RATE, most_in
 
-CALLS = int(os.environ.get("EVERGRANT_TEST_BUDGET_CALLS", "120"))
+# So many take eight seconds: over two, the few that arrive late at the edges made 50.3 of 49 a second.
+CALLS = int(os.environ.get("EVERGRANT_TEST_BUDGET_CALLS", "400"))
 PROCESSES = int(os.environ.get("EVERGRANT_TEST_BUDGET_PROCESSES", "2"))
 LONG = CALLS >= 1000
 ROOT = Path(__file__).parent.parent
@@ -111,8 +112,7 @@ async def test_processes_share_one_budget_and_whoever_has_somebody_waiting_goes_
     sys.stdout.write(f"\n{figures}\n")
     assert figures.failed == 0
     assert len(figures.in_bulk) >= CALLS // PROCESSES * PROCESSES
-    # Over two seconds calls that arrive late count; two processes that share nothing would make it 100.
-    assert figures.rate < (RATE if LONG else 1.1 * RATE)
+    assert figures.rate < RATE
     assert statistics.median(figures.with_somebody) < statistics.median(figures.in_bulk)
     if LONG:
         assert figures.refused == 0

