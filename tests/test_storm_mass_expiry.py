@@ -14,7 +14,7 @@ GRANTS = 1_000
 @pytest.mark.timeout(300)
 async def test_of_many_grants_that_expire_at_once_all_are_settled_and_one_incident_is_told(tmp_path: Path) -> None:
     outcome = await mass_expiry(
-        GRANTS, tmp_path, seconds=2, on_postgres=False, grace=1, workers=1, tell=lambda line: None
+        GRANTS, tmp_path, seconds=2, on_postgres=False, grace=4, workers=1, tell=lambda line: None
     )
 
     assert outcome.broken(by_the_clock=False) == []
