@@ -1,7 +1,7 @@
 """Ids and secrets, in the forms Nylas gives them; from a seed they are the same each time."""
 
 import secrets
-from base64 import urlsafe_b64encode
+from base64 import b64encode, urlsafe_b64encode
 from hashlib import blake2b
 
 
@@ -28,8 +28,8 @@ class Ids:
         return urlsafe_b64encode(self._next()).decode().rstrip("=")
 
     def short_id(self) -> str:
-        """Return an id in the form of events' and webhooks'."""
-        return urlsafe_b64encode(self._next()[:16]).decode().rstrip("=")
+        """Return an id in the form of events' and webhooks': letters and digits alone."""
+        return b64encode(self._next()[:16], altchars=b"xX").decode().rstrip("=")
 
     def _next(self) -> bytes:
         self._given += 1
