@@ -19,7 +19,7 @@ from tasks.notices.outbound import Answer, Outbound
 
 WRITE = re.compile(r'\s*(INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)')
 CLAIM = re.compile(r"\battempts\s*=\s*\(")
-RUNG = re.compile(r"\bSET\s+rung_at\s*=\s*\S+\s+WHERE\b")
+RUNG = re.compile(r"\bSET\s+rung_at\s*=\s*\S+(\s+WITH TIME ZONE)?\s+WHERE\b")
 OF_ONE = re.compile(r"(/v3/grants)/.+")
 WRITTEN = "storm wrote"
 
@@ -107,13 +107,20 @@ def watched_ring(ring: Callable[[str, Sequence[UUID]], None], watch: Watch) -> C
 
 
 def watch_database(database: Database, watch: Watch) -> None:
-    """Put a point after each statement that writes, and before and after each commit of what was written."""
+    """Put a point after each statement that writes, and before and after each commit of what was written.
+
+    One that is a transaction of its own has a point before it instead.
+    """
     engine = database.engine.sync_engine
     dialect: Any = engine.dialect
     commit = dialect.do_commit
 
     def began(connection: Connection) -> None:
         connection.info[WRITTEN] = []
+
+    def executes(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT" and (what := written(statement)):
+            watch.passes(f"before {' '.join(what)}")
 
     def executed(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
         if what := written(statement):
@@ -129,6 +136,7 @@ def watch_database(database: Database, watch: Watch) -> None:
             watch.passes(f"after COMMIT of {what}")
 
     event.listen(engine, "begin", began)
+    event.listen(engine, "before_cursor_execute", executes)
     event.listen(engine, "after_cursor_execute", executed)
     dialect.do_commit = commits
 
