@@ -12,6 +12,7 @@ from pathlib import Path
 from ingress.children import Child, accepts, free_port
 
 NOBODY = 65534
+VALKEY_PATIENCE = 15.0
 
 
 class NoServer(Exception):
@@ -19,21 +20,26 @@ class NoServer(Exception):
 
 
 def start_valkey(directory: Path, *, keep: bool, log: Path | None = None, port: int | None = None) -> tuple[Child, str]:
-    """Start a Valkey on 127.0.0.1; return it and its URL.
+    """Start a Valkey on 127.0.0.1, and wait until it answers; return it and its URL.
 
     With `keep` its data outlives it in `directory` (append-only file, fsync each second); else it is all in memory. It
     never evicts: a queue that loses messages when memory is short is worse than one that refuses them.
     """
     port = port or free_port()
+    child = begin_valkey(directory, keep=keep, log=log, port=port)
+    child.wait_until(lambda: answers_ping(port), seconds=VALKEY_PATIENCE)
+    return child, url_of(port)
+
+
+def begin_valkey(directory: Path, *, keep: bool, port: int, log: Path | None = None) -> Child:
+    """Start a Valkey, and do not wait for it."""
     directory.mkdir(parents=True, exist_ok=True)
     command = [
         str(_valkey_binary()),
         *("--port", str(port), "--bind", "127.0.0.1", "--daemonize", "no", "--save", "", "--dir", str(directory)),
         *("--appendonly", "yes" if keep else "no", "--maxmemory-policy", "noeviction"),
     ]
-    child = Child("valkey", command, log=log or directory / "valkey.log")
-    child.wait_until(lambda: _answers_ping(port), seconds=15)
-    return child, f"redis://127.0.0.1:{port}/0"
+    return Child("valkey", command, log=log or directory / "valkey.log")
 
 
 def start_postgres(directory: Path, *, port: int | None = None) -> tuple[Child, str]:
@@ -123,7 +129,13 @@ def _plain_environ() -> Mapping[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
-def _answers_ping(port: int) -> bool:
+def url_of(port: int) -> str:
+    """The URL of a Valkey on 127.0.0.1."""
+    return f"redis://127.0.0.1:{port}/0"
+
+
+def answers_ping(port: int) -> bool:
+    """Say whether a Valkey on 127.0.0.1 takes commands."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
             connection.sendall(b"PING\r\n")

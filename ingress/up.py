@@ -1,12 +1,12 @@
 """`evergrant up`: a small installation in one command."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
 
-from ingress.children import DidNotStart, accepts
-from ingress.embedded import NoServer, start_valkey
+from ingress.children import DidNotStart, accepts, free_port
+from ingress.embedded import VALKEY_PATIENCE, NoServer, answers_ping, begin_valkey, url_of
 from ingress.supervisor import Supervisor
 from ingress.terminal import fail
 from worker.settings import Settings
@@ -17,14 +17,18 @@ PATIENCE = 3600.0  # a migration of many rows takes its time; who does not start
 
 
 @contextmanager
-def redis_of(settings: Settings) -> Iterator[str]:
-    """The Redis that is set, or a Valkey of our own that keeps its data in the data directory."""
+def redis_of(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
+    """The Redis that is set, or a Valkey of our own that keeps its data in the data directory; and how to wait for it.
+
+    It is there long before web and worker have loaded what they are made of.
+    """
     if settings.redis_url:
-        yield settings.redis_url
+        yield settings.redis_url, lambda: None
         return
-    server, url = start_valkey(settings.data_dir / "valkey", keep=True)
+    port = free_port()
+    server = begin_valkey(settings.data_dir / "valkey", keep=True, port=port)
     try:
-        yield url
+        yield url_of(port), lambda: server.wait_until(lambda: answers_ping(port), seconds=VALKEY_PATIENCE)
     finally:
         server.stop()
 
@@ -38,12 +42,13 @@ def up(settings: Settings, *, host: str, port: int, concurrency: int) -> None:
     if accepts(port):
         fail(f"Something listens on port {port} already; choose another with --port")
     try:
-        with redis_of(settings) as redis_url:
+        with redis_of(settings) as (redis_url, wait_for_redis):
             supervisor = Supervisor({"EVERGRANT_REDIS_URL": redis_url}, grace=settings.shutdown_seconds + 2)
             supervisor.stop_on_signals()
             try:
                 web = supervisor.start("web", "web", "--migrate", "--host", host, "--port", str(port))
                 supervisor.start("worker", "worker", "--migrate", "--concurrency", str(concurrency))
+                wait_for_redis()
                 web.wait_until(lambda: accepts(port) or supervisor.is_stopping, seconds=PATIENCE)
                 if not supervisor.is_stopping:
                     supervisor.start("beat", "beat")
