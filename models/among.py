@@ -62,6 +62,20 @@ def among_given(column: Any, name: str) -> sa.ColumnElement[bool]:
     return Among(column, sa.bindparam(name, type_=_values_of(column)))
 
 
+class Chosen(Among):
+    """That a column is one of those that a SELECT chooses."""
+
+    inherit_cache = True
+
+
+def chosen(column: Any, choice: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    """Say that a column is one of those that a SELECT chooses, which runs once: it may have a LIMIT, and lock.
+
+    PostgreSQL may run the SELECT within an IN once for each row, and then choose, and lock, others each time.
+    """
+    return Chosen(column, choice.scalar_subquery())
+
+
 def _values_of(column: Any) -> Values:
     return Values(UUID if isinstance(column.type, sa.Uuid) else str)
 
@@ -70,6 +84,18 @@ def _values_of(column: Any) -> Values:
 def _any(element: Among, compiler: SQLCompiler, **kw: Any) -> str:
     column, values = element.clauses
     return f"{compiler.process(column, **kw)} = ANY ({compiler.process(values, **kw)})"
+
+
+@compiles(Chosen, "postgresql")
+def _any_chosen(element: Chosen, compiler: SQLCompiler, **kw: Any) -> str:
+    column, choice = element.clauses
+    return f"{compiler.process(column, **kw)} = ANY (ARRAY{compiler.process(choice, **kw)})"
+
+
+@compiles(Chosen, "sqlite")
+def _in_chosen(element: Chosen, compiler: SQLCompiler, **kw: Any) -> str:
+    column, choice = element.clauses
+    return f"{compiler.process(column, **kw)} IN {compiler.process(choice, **kw)}"
 
 
 @compiles(Among, "sqlite")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
-from models.among import among, among_given
+from models.among import among, among_given, chosen
 from models.bulk import write_changes
 from models.columns import id_field, words
 from models.row import RowData, table_of
@@ -125,23 +125,6 @@ async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID]
     return (await session.execute(any_row)).first() is None
 
 
-async def others_open(
-    session: AsyncSession, model: type[Row], *condition: sa.ColumnElement[bool], now: datetime, most: int
-) -> Sequence[UUID]:
-    """Choose and lock rows that are due and free, oldest first, and that never had a worker die or fail on them."""
-    return (await session.scalars(_others_open(model, condition), {"given_at": now, "most": most})).all()
-
-
-@lru_cache(64)
-def _others_open(model: type[Row], condition: tuple[sa.ColumnElement[bool], ...]) -> sa.Select[UUID]:
-    """Made once where the condition is (see models.bulk)."""
-    kept = model.mapped()
-    sound = col(kept.lease_until).is_(None) & (col(kept.crashes) == 0)
-    wanted = sa.select(col(kept.id)).where(open_at(kept, sa.bindparam("given_at")), sound, *condition)
-    oldest = wanted.order_by(col(kept.due_at), col(kept.id)).limit(sa.bindparam("most", type_=sa.Integer()))
-    return oldest.with_for_update(skip_locked=True)
-
-
 async def claim(
     session: AsyncSession,
     model: type[Row],
@@ -158,7 +141,29 @@ async def claim(
     """
     token = token or uuid4()
     given = {"given_ids": list(ids), "given_at": now, "given_token": token, "given_until": now + lease}
-    rows = await _rows(session, model, _taking(model), given)
+    return token, await _taken(session, model, await _rows(session, model, _taking(model), given), now=now)
+
+
+async def claim_others(
+    session: AsyncSession,
+    model: type[Row],
+    which: sa.ColumnElement[bool],
+    *,
+    now: datetime,
+    lease: timedelta,
+    token: UUID,
+    most: int,
+) -> list[Row]:
+    """Take rows that are due and free, oldest first, and that never had a worker die or fail on them.
+
+    Those that another one is taking are passed over, and both this and `claim` are one statement each.
+    """
+    given = {"given_at": now, "given_token": token, "given_until": now + lease, "most": most}
+    return await _taken(session, model, await _rows(session, model, _taking_others(model, which), given), now=now)
+
+
+async def _taken(session: AsyncSession, model: type[Row], rows: list[Row], *, now: datetime) -> list[Row]:
+    """Set aside those that were tried in vain for too long; return the others."""
     spent = [row for row in rows if row.crashes >= MOST_CRASHES or row.attempts > MOST_ATTEMPTS]
     for row in spent:
         crashed = row.crashes >= MOST_CRASHES
@@ -168,18 +173,32 @@ async def claim(
         ) + last
         close(row, Outcome.SET_ASIDE, now=now)
     await write_changes(session, spent)
-    return token, [row for row in rows if row.settled_at is None]
+    return [row for row in rows if row.settled_at is None]
 
 
 @cache
 def _taking(model: type[Row]) -> Any:
     """Made once: see models.bulk."""
     kept = model.mapped()
+    return _take(model, _locked(kept, among_given(col(kept.id), "given_ids"), open_at(kept, sa.bindparam("given_at"))))
+
+
+@lru_cache(64)
+def _taking_others(model: type[Row], which: sa.ColumnElement[bool]) -> Any:
+    """Made once where the condition is (see models.bulk)."""
+    kept = model.mapped()
+    sound = col(kept.lease_until).is_(None) & (col(kept.crashes) == 0)
+    wanted = sa.select(col(kept.id)).where(open_at(kept, sa.bindparam("given_at")), sound, which)
+    oldest = wanted.order_by(col(kept.due_at), col(kept.id)).limit(sa.bindparam("most", type_=sa.Integer()))
+    return _take(model, oldest.with_for_update(skip_locked=True))
+
+
+def _take(model: type[Row], free: sa.Select[UUID]) -> Any:
+    kept = model.mapped()
     died = sa.case((col(kept.lease_until).is_not(None), 1), else_=0)
-    free = _locked(kept, among_given(col(kept.id), "given_ids"), open_at(kept, sa.bindparam("given_at")))
     taken = (
         sa.update(table_of(kept) if kept is not model else kept)
-        .where(col(kept.id).in_(free))
+        .where(chosen(col(kept.id), free))
         .values(
             claim_token=sa.bindparam("given_token"),
             lease_until=sa.bindparam("given_until"),

@@ -114,7 +114,8 @@ class Database:
             self._turnstile = Turnstile(Path(str(parsed.database)), patience=patience, first=first)
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         # PostgreSQL gives each statement its own view of the rows anyway, and BEGIN and ROLLBACK two more ways there.
-        reading: dict[str, Any] = {"evergrant_reading": True} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        by_itself: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+        reading: dict[str, Any] = {"evergrant_reading": True} if self.is_sqlite else by_itself
         self._read = async_sessionmaker(self.engine.execution_options(**reading), expire_on_commit=False)
 
     @asynccontextmanager
@@ -122,6 +123,13 @@ class Database:
         """Open a transaction that writes; it commits at the end of the block, or rolls back on an error."""
         async with self._turn(), self._write() as session, session.begin():
             yield session
+
+    def by_statement(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """Open a session of which each statement is a transaction of its own; on SQLite they are one as in `writing`.
+
+        On PostgreSQL that saves two round trips of three, a millisecond and a half, where one statement does the work.
+        """
+        return self.writing() if self.is_sqlite else self._read()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

@@ -29,6 +29,10 @@ class NoticeKind(StrEnum):
     TEST = "evergrant.test"
 
 
+MOOT = (NoticeKind.EXPIRED, NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
+"""What a recovery, or a deletion, makes pointless."""
+
+
 class HeldBy(StrEnum):
     """Why a notice may not go yet, although it is due."""
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import AuthSession, CampaignItem, GrantData, HeldBy, Notice, Outcome
+from models import MOOT, AuthSession, CampaignItem, GrantData, HeldBy, Notice, Outcome
 from models.bulk import read_grants, write_changes
 from models.claims import close
 from models.columns import new_id
@@ -19,7 +19,6 @@ from tasks.identities import keep_apart
 from tasks.incidents import covering, open_incidents
 from tasks.looking import Look
 from tasks.recording import Cause, in_words, record
-from tasks.telling import MOOT
 
 
 async def came_back(ctx: Context, session: AsyncSession, look: Look, cause: Cause, *, now: datetime) -> str:

@@ -19,9 +19,9 @@ from models.claims import (
     Claimable,
     Outcome,
     claim,
+    claim_others,
     close,
     none_open,
-    others_open,
     postpone,
     renew,
     still_held,
@@ -98,8 +98,8 @@ async def claimed(
     """Hold the rows for the length of the block: the lease is renewed while it lasts.
 
     With `others`, such rows as are due as well come with them, up to `most`: in a storm, when rings come with a row or
-    two each, these are done by the hundred, and the rings for them find nothing left to do. Without any ids it is the
-    others alone that are held.
+    two each, these are done by the hundred, and the rings for them find nothing left to do. Who is the only one at work
+    in this process need not ask for such. Without any ids it is the others alone that are held.
 
     A row at which the work crashed again comes after the others, and alone: if it was the cause, no other goes down
     with it. If the block fails, or is cancelled by a shutdown, the rows are let go, due again: soon, or after a wait.
@@ -110,6 +110,7 @@ async def claimed(
         yield held
         return
     renewing = asyncio.create_task(_keep_renewing(held))
+    ctx.turns.at_work += 1
     try:
         yield held
     except asyncio.CancelledError:
@@ -122,6 +123,7 @@ async def claimed(
             await _let_go(held, reason=f"{type(error).__name__} in our own code; see the log", crashed=True)
         raise
     finally:
+        ctx.turns.at_work -= 1
         renewing.cancel()
 
 
@@ -140,12 +142,14 @@ async def _whole(taking: Coroutine[Any, Any, Claim[Row]]) -> Claim[Row]:
 async def _take(
     ctx: Context, model: type[Row], ids: Sequence[UUID], others: ColumnElement[bool] | None, most: int
 ) -> Claim[Row]:
+    if ids and not ctx.turns.at_work:
+        others = None
     # In a storm most rings find nothing left, and wait for no turn then.
     if ids and others is not None and not ctx.turns.free:
         async with ctx.database.reading() as session:
             if await none_open(session, model, ids, now=ctx.now()):
                 return Claim(ctx, model, uuid4(), [], ctx.now())
-    async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
+    async with ctx.turns.turn(quick=True), ctx.database.by_statement() as session:
         now = ctx.now()
         token, taken = await claim(session, model, ids, now=now, lease=ctx.lease) if ids else (uuid4(), [])
         rows, left = _set_apart(taken)
@@ -155,8 +159,7 @@ async def _take(
         await write_changes(session, left)
         sound = not any(row.crashes for row in rows)
         if (rows or not ids) and sound and others is not None and (room := most - len(rows)) > 0:
-            more = await others_open(session, model, others, now=now, most=room)
-            rows += (await claim(session, model, more, now=now, lease=ctx.lease, token=token))[1] if more else []
+            rows += await claim_others(session, model, others, now=now, lease=ctx.lease, token=token, most=room)
     for row in left:
         if kind := _kind_of(row):
             ctx.ring(kind, [row.id])
@@ -188,7 +191,7 @@ async def _keep_renewing(held: Claim[Row]) -> None:
     while True:
         await asyncio.sleep(ctx.lease.total_seconds() / 3)
         try:
-            async with ctx.turns.turn(quick=True), ctx.database.writing() as session:
+            async with ctx.turns.turn(quick=True), ctx.database.by_statement() as session:
                 ids, now = [row.id for row in held.rows], ctx.now()
                 ours = await renew(session, held.model, held.token, ids, now=now, lease=ctx.lease)
             held.until = now + ctx.lease if ours else held.until

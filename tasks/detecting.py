@@ -12,10 +12,10 @@ from sqlmodel import col
 from lifecycle import GrantStatus, Spell
 from lifecycle.incidents import NARROWEST_FIRST, Scope, have_one_cause
 from lifecycle.tidings import Step, Tiding
-from models import Grant, GrantData, HeldBy, Incident, Notice, TransitionData
+from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, TransitionData
 from tasks.context import Context
 from tasks.incidents import cohort, covering, open_incident, open_ones_of_grants, subject_of, the_open
-from tasks.telling import MOOT, News
+from tasks.telling import News
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import Grant, GrantData, HeldBy, Incident, Notice, Outcome
+from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, Outcome
 from models.among import among
 from models.inbox import receive
 from tasks.context import Context
 from tasks.incidents import covering, holds, open_ones_of_grants
-from tasks.telling import MOOT, second_look
+from tasks.telling import second_look
 
 AT_ONCE = 1_000
 

@@ -13,12 +13,12 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.incidents import FIRST_PROBE, NARROWEST_FIRST, OF_GRANTS, Scope
-from models import Grant, GrantData, HeldBy, Incident, Notice, NoticeData, NoticeKind, Outcome
+from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, NoticeData, NoticeKind, Outcome
 from models.claims import close
 from models.columns import new_id
 from models.inbox import insert_or_ignore
 from tasks.context import Context
-from tasks.telling import MOOT, store
+from tasks.notices.storing import store
 
 
 @dataclass(frozen=True, slots=True)

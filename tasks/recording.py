@@ -55,9 +55,10 @@ async def record(
     """Write down what was seen of grants, known or not, and what is to be told of it, in one transaction."""
     known = await read_grants(session, looks, to_change=True)
     strangers = [look for look, _ in looks.values() if look.record and look.grant_id not in known]
-    adopted = await _adopt(session, ctx.application_id, strangers, now=now) if strangers else set()
+    adopted = await _adopt(session, ctx.application_id, strangers, now=now) if strangers else {}
     # Somebody else may have adopted the others in the same moment.
-    known |= await read_grants(session, [look.grant_id for look in strangers], to_change=True)
+    late = [look.grant_id for look in strangers if look.grant_id not in adopted]
+    known |= adopted | await read_grants(session, late, to_change=True)
     braked = await braked_flips(
         ctx, session, [known[id] for id in looks if id in known and _flips(known[id], looks[id][0])]
     )
@@ -129,8 +130,10 @@ async def suspect(
     return changes
 
 
-async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look], *, now: datetime) -> set[str]:
-    rows = []
+async def _adopt(
+    session: AsyncSession, application_id: UUID, looks: list[Look], *, now: datetime
+) -> dict[str, GrantData]:
+    grants: dict[str, GrantData] = {}
     for look in sorted(looks, key=lambda look: look.grant_id):
         assert look.record is not None
         grant = GrantData(
@@ -144,9 +147,10 @@ async def _adopt(session: AsyncSession, application_id: UUID, looks: list[Look],
             version=1,
         )
         _take_facts(grant, look.record)
-        rows.append(grant.columns())
+        grants[grant.id] = grant
+    rows = [grant.columns() for grant in grants.values()]
     stored = await session.execute(insert_or_ignore(session, Grant, returning="id"), rows)
-    return set(stored.scalars().all())
+    return {grant_id: GrantData.read(grants[grant_id].columns()) for grant_id in stored.scalars()}
 
 
 def _take_facts(grant: GrantData, record: NylasGrant | None) -> None:

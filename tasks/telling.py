@@ -16,6 +16,7 @@ from lifecycle.reminding import escalation_due, reminder_due
 from lifecycle.spells import Spell
 from lifecycle.tidings import Step, Tiding
 from models import (
+    MOOT,
     Campaign,
     CampaignItem,
     EventData,
@@ -30,13 +31,11 @@ from models import (
 )
 from models.among import among
 from models.bulk import write_changes
-from models.inbox import event_key, insert_or_ignore, receive, told
+from models.inbox import event_key, receive, told
 from models.kinds import GRANT_RECHECK
 from tasks.context import Context
-from tasks.notices.untold import settle_unwanted, untold
-
-# What a recovery, or a deletion, makes pointless.
-MOOT = (NoticeKind.EXPIRED, NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
+from tasks.notices.at_once import settle_at_once, store_deliveries
+from tasks.notices.storing import store, untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +75,10 @@ async def tell(ctx: Context, session: AsyncSession, news: Sequence[News], *, now
                 notices.append(untold(_notice(ctx, item, NoticeKind.EXPIRED, now=now), before_us, now=now))
             case _:
                 pass
-    await settle_unwanted(ctx, session, notices, {item.grant.id: item.grant for item in news}, now=now)
+    deliveries = await settle_at_once(ctx, session, notices, {item.grant.id: item.grant for item in news}, now=now)
     await write_changes(session, [item.grant for item in news])  # with the numbers of their notices
     await store(session, notices)
+    await store_deliveries(session, deliveries)
     await receive(session, looks)
 
 
@@ -96,33 +96,6 @@ def second_look(
     )
     event.due_at = max(now, spell.confirm_at)
     return event
-
-
-async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
-    """Write notices down; of a kind a grant has one open notice at most, so another one is kept as untold."""
-    never = [notice for notice in notices if notice.settled_at]
-    if wanted := sorted((notice for notice in notices if not notice.settled_at), key=lambda notice: notice.id):
-        rows = [notice.columns() for notice in wanted]
-        stored = await session.execute(insert_or_ignore(session, Notice, returning="id"), rows)
-        new = set(stored.scalars().all())
-        for notice in wanted:
-            if notice.id not in new:
-                reason = "one of this kind is on its way already"
-                if notice.kind is NoticeKind.GAP:
-                    await _widen(session, notice)
-                    reason += ", and covers this gap as well"
-                never.append(untold(notice, reason, now=notice.created_at))
-    if never:
-        await session.execute(insert_or_ignore(session, Notice), [notice.columns() for notice in never])
-
-
-async def _widen(session: AsyncSession, gap: NoticeData) -> None:
-    """Let the notice of a gap that is on its way tell of everything until the end of a later one."""
-    mine = select(Notice).where(
-        col(Notice.grant_id) == gap.grant_id, col(Notice.kind) == NoticeKind.GAP, col(Notice.settled_at).is_(None)
-    )
-    for first in await session.scalars(mine.with_for_update()):
-        first.data = first.data | {"until": gap.data["until"]}
 
 
 def reminder(ctx: Context, grant: GrantData, number: int, *, now: datetime) -> NoticeData | None:

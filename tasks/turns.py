@@ -17,6 +17,8 @@ class Turns:
     def __init__(self, places: int) -> None:
         """Let so many write at the same time."""
         self._free = places
+        self.at_work = 0
+        """How many tasks hold rows, in this process."""
         self._lines: dict[bool, deque[asyncio.Future[None]]] = {True: deque(), False: deque()}
 
     @property

@@ -7,8 +7,7 @@ from uuid import UUID
 import pytest
 
 from lifecycle import GrantStatus
-from models import Event, Outcome
-from models.claims import claim
+from models import Outcome
 from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_UPDATED
 from simulator import Running
 from tasks.context import Context
@@ -66,36 +65,6 @@ async def test_an_expiry_told_twice_is_recorded_once(
     assert await moves(ctx) == ["valid → expired"]
     assert await outcomes(ctx, told) == [Outcome.DONE, Outcome.DONE]
     assert sim.state.calls.by_grant[grant_id] == {"GET /v3/grants/{id}": len(batches)}
-
-
-async def test_a_ring_for_one_of_many_that_are_due_settles_them_all(
-    ctx: Context, sim: Running, clock: SetClock
-) -> None:
-    """A storm rings for a row or two at a time; the other kinds wait for rings of their own."""
-    grant_ids = await known(ctx, sim, 30)
-    others = await hints(ctx, GRANT_UPDATED, *grant_ids[:5])
-    told = await hints(ctx, GRANT_EXPIRED, *grant_ids)
-
-    await confirm_expiry.run(ctx, told[-1:])
-    for one in told:
-        await confirm_expiry.run(ctx, [one])
-
-    assert set(await outcomes(ctx, told)) == {Outcome.DONE}
-    assert set(await outcomes(ctx, others)) == {None}
-    assert sim.state.calls.by_path == {"GET /v3/grants": 1}
-
-
-async def test_what_a_worker_died_of_is_not_taken_along(ctx: Context, sim: Running, clock: SetClock) -> None:
-    doomed, sound = await hints(ctx, GRANT_EXPIRED, *await known(ctx, sim, 2))
-    async with ctx.database.writing() as session:
-        await claim(session, Event, [doomed], now=clock(), lease=ctx.lease)
-    clock.forward(seconds=ctx.lease.total_seconds() + 1)
-
-    await confirm_expiry.run(ctx, [sound])
-    assert await outcomes(ctx, [sound, doomed]) == [Outcome.DONE, None]
-
-    await confirm_expiry.run(ctx, [doomed])
-    assert await outcomes(ctx, [doomed]) == [Outcome.DONE]
 
 
 async def test_an_event_that_is_settled_is_not_looked_at_again(ctx: Context, sim: Running, clock: SetClock) -> None:

@@ -265,7 +265,7 @@ async def test_a_worker_that_dies_between_sending_and_marking_sends_twice_with_o
         [row] = await deliveries(reach)
         async with doomed.database.writing() as session:
             await claim(session, Delivery, [row.id], now=clock(), lease=doomed.lease)
-        assert (await attempt(doomed, Matter(row, notice, None), endpoint)).status == 200
+        assert (await attempt(doomed, Matter(notice, None), endpoint)).status == 200
 
     clock.forward(seconds=10)
     await work(reach, rings)

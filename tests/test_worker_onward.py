@@ -31,7 +31,7 @@ async def reach(ctx: Context) -> AsyncIterator[Context]:
 
 async def tell(ctx: Context, rings: Rings, **how: int) -> None:
     """Tell what is due, as a task does after its work."""
-    await Onward(**how).tell(replace(ctx, ring=rings))
+    await Onward(**how).tell(replace(ctx, ring=rings), [])
 
 
 async def test_a_notice_reaches_the_product_without_a_message(reach: Context, rings: Rings, product: Product) -> None:
@@ -71,7 +71,7 @@ async def test_who_would_have_to_wait_for_a_turn_tells_by_the_queue(
     async with AsyncExitStack() as writers:
         while crowded.turns.free:
             await writers.enter_async_context(crowded.turns.turn(quick=True))
-        telling = asyncio.create_task(Onward().tell(crowded))
+        telling = asyncio.create_task(Onward().tell(crowded, []))
         await asyncio.wait([telling], timeout=10, return_when=asyncio.FIRST_COMPLETED)
         assert telling.done()
     assert rings.heard == [(NOTICE_DUE, [notice.id])]

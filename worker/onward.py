@@ -1,10 +1,13 @@
 """Telling at once: what little a task has to tell it tells itself, and no message goes around for it."""
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from tasks.context import Context
 from tasks.notices.delivering import deliver
 from tasks.notices.fanning_out import fan_out_few
 from tasks.notices.ringing import ring_deliveries
-from worker.sweeper import ring_notices
+from worker.sweeper import ring_for_telling
 
 FEW = 10
 PLACES = 4
@@ -22,19 +25,23 @@ class Onward:
         """So many tasks tell at the same time."""
         self._free = places
 
-    async def tell(self, context: Context) -> None:
-        """Tell what is due to be told, or ring for it."""
+    async def tell(self, context: Context, deliveries: Sequence[UUID]) -> None:
+        """Send the deliveries that the task has written, tell what else is due to be told, or ring for all that."""
         if not (self._free and context.turns.free):
-            await ring_notices(context)
+            await ring_for_telling(context, deliveries)
             return
         self._free -= 1
         try:
-            notices, deliveries = await fan_out_few(context, FEW)
+            await self._send(context, deliveries)
+            notices, more = await fan_out_few(context, FEW)
             if notices == FEW:
-                await ring_notices(context)
-            if len(deliveries) > FEW:
-                await ring_deliveries(context)
-            elif deliveries:
-                await deliver.run(context, deliveries)
+                await ring_for_telling(context)
+            await self._send(context, more)
         finally:
             self._free += 1
+
+    async def _send(self, context: Context, deliveries: Sequence[UUID]) -> None:
+        if len(deliveries) > FEW:
+            await ring_deliveries(context)
+        elif deliveries:
+            await deliver.run(context, deliveries)

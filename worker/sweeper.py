@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, Row, select
@@ -112,9 +113,12 @@ RINGS: Mapping[Part, Callable[[Context], Awaitable[int]]] = {
 }
 
 
-async def ring_notices(context: Context) -> int:
-    """Ring for the notices that are due, if any are: right after the work that wrote some, most likely."""
-    return await _notices(context) if await is_due(context, Part.NOTICES) else 0
+async def ring_for_telling(context: Context, deliveries: Collection[UUID] = ()) -> None:
+    """Ring for the notices that are due, if any are, and where deliveries were written for those."""
+    if deliveries:
+        await ring_deliveries(context)
+    if await is_due(context, Part.NOTICES):
+        await _notices(context)
 
 
 async def _take(

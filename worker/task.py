@@ -1,6 +1,7 @@
 """The kind of task that Celery runs here: a coroutine that is handed a Context."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.kinds import QUEUES, REAUTH_BULK_REQUESTED, Queue
 from tasks.campaigns.from_tasks import asked_by_task
+from tasks.notices.at_once import written
 from worker.budget import in_bulk
 from worker.pool import run_on_loop
 from worker.runtime import Runtime, current
-from worker.sweeper import ring_notices
+from worker.sweeper import ring_for_telling
 
 log = structlog.get_logger()
 
@@ -49,17 +51,19 @@ class ContextTask(Task[Any, Any]):
             if self.name in QUEUES:
                 args, kwargs = (_ids(args[0] if args else None),), {}
                 structlog.contextvars.bind_contextvars(rows=len(args[0]))
+            deliveries = list[UUID]()
+            written.set(deliveries)
             await self.run(runtime.context, *args, **kwargs)
             if QUEUES.get(self.name, Queue.NOTICES) is not Queue.NOTICES:
-                await self._tell(runtime)
+                await self._tell(runtime, deliveries)
 
-    async def _tell(self, runtime: Runtime) -> None:
+    async def _tell(self, runtime: Runtime, deliveries: Sequence[UUID]) -> None:
         """Tell what the work has led to; if that can't be begun, the next sweep does."""
         try:
             if QUEUES[self.name] is Queue.INTERACTIVE:
-                await runtime.onward.tell(runtime.context)
+                await runtime.onward.tell(runtime.context, deliveries)
             else:
-                await ring_notices(runtime.context)
+                await ring_for_telling(runtime.context, deliveries)
         except (SQLAlchemyError, OSError) as error:
             log.warning("notices.rung_later", error=type(error).__name__)
 

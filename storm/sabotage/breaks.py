@@ -74,7 +74,8 @@ def _is_delivered_before_it_is_sent(attempt: Sends) -> Sends:
     async def settles_first(ctx: Context, matter: Matter, endpoint: Endpoint) -> Attempt:
         done = {"settled_at": ctx.now(), "outcome": Outcome.DONE, "claim_token": None, "lease_until": None}
         async with ctx.database.writing() as session:
-            await session.execute(sa.update(Delivery).where(col(Delivery.id) == matter.delivery.id).values(done))
+            this = (col(Delivery.notice_id) == matter.notice.id) & (col(Delivery.endpoint_id) == endpoint.id)
+            await session.execute(sa.update(Delivery).where(this).values(done))
         return await attempt(ctx, matter, endpoint)
 
     return settles_first

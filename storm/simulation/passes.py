@@ -10,7 +10,8 @@ from models.kinds import QUEUES, Queue
 from storm.kills.life import app
 from storm.simulation.process import Died, current
 from storm.simulation.world import Hands, World
-from worker.sweeper import ring_notices, sweep
+from tasks.notices.at_once import written
+from worker.sweeper import ring_for_telling, sweep
 
 Work = Callable[[Hands], Awaitable[Any]]
 WORKERS = ("one", "two", "three")
@@ -90,12 +91,14 @@ def on_message(kind: str, ids: list[UUID]) -> Work:
     """Do what a message asks for, as the worker's task does: and tell what it has led to."""
 
     async def work(hands: Hands) -> None:
+        deliveries = list[UUID]()
+        written.set(deliveries)
         await app.tasks[kind].run(hands.ctx, ids)
         match QUEUES.get(kind):
             case Queue.INTERACTIVE:
-                await hands.onward.tell(hands.ctx)
+                await hands.onward.tell(hands.ctx, deliveries)
             case Queue.BULK:
-                await ring_notices(hands.ctx)
+                await ring_for_telling(hands.ctx, deliveries)
 
     return work
 

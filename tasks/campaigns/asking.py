@@ -13,7 +13,8 @@ from models.among import among
 from models.bulk import read_grants, write_changes
 from models.claims import close, postpone
 from tasks.context import Context
-from tasks.telling import about, store
+from tasks.notices.storing import store
+from tasks.telling import about
 
 WAITED_FOR = timedelta(days=14)
 ASKED = "its user was asked to sign in"

@@ -4,20 +4,22 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 import structlog
 from celery import shared_task
-from sqlalchemy import Select, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle.patience import PATIENCE, pause
-from models import Delivery, DeliveryData, Endpoint, Grant, Notice, Outcome
+from models import Delivery, DeliveryData, Endpoint, GrantData, Notice, NoticeData, Outcome
 from models.among import among_given
-from models.bulk import write_changes
+from models.bulk import GRANTS, write_changes
 from models.claims import close, postpone
 from models.kinds import DELIVERY_DUE
+from models.row import table_of
 from tasks.claiming import Claim, claimed
 from tasks.context import Context
 from tasks.notices.endpoints import give_up, remove
@@ -27,6 +29,7 @@ from tasks.notices.sending import Attempt, End, Matter, attempt
 log = structlog.get_logger()
 
 AT_ONCE = 8
+NOTICES = table_of(Notice)
 UNTRIED = Attempt(End.UNTRIED)
 
 Results = Sequence[tuple[DeliveryData, Attempt]]
@@ -112,14 +115,20 @@ async def _read(ctx: Context, rows: Sequence[DeliveryData]) -> Mapping[UUID, Mat
     """Read at once what the deliveries are about, of those that no earlier one goes before."""
     async with ctx.database.reading() as session:
         found = await session.execute(_matters(), {"ids": [row.id for row in rows]})
-        return {delivery.id: Matter(delivery, notice, grant) for delivery, notice, grant in found}
+        return {row[0]: _matter(row) for row in found}
+
+
+def _matter(row: Row[*tuple[Any, ...]]) -> Matter:
+    notice = dict(zip(NOTICES.c.keys(), row[1 : 1 + len(NOTICES.c)], strict=True))
+    grant = dict(zip(GRANTS.c.keys(), row[1 + len(NOTICES.c) :], strict=True))
+    return Matter(NoticeData.read(notice), GrantData.read(grant) if grant["id"] else None)
 
 
 @cache
-def _matters() -> Select[Delivery, Notice, Grant]:
+def _matters() -> Select[*tuple[Any, ...]]:
     """Made once: see models.bulk."""
-    told = select(Delivery, Notice, Grant).join(Notice, col(Delivery.notice_id) == col(Notice.id))
-    of_grants = told.join(Grant, col(Notice.grant_id) == col(Grant.id), isouter=True)
+    told = select(col(Delivery.id), *NOTICES.c, *GRANTS.c).join(NOTICES, col(Delivery.notice_id) == NOTICES.c.id)
+    of_grants = told.join(GRANTS, NOTICES.c.grant_id == GRANTS.c.id, isouter=True)
     return of_grants.where(among_given(col(Delivery.id), "ids"), first_in_line())
 
 

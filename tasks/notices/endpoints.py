@@ -46,6 +46,22 @@ def wants(endpoint: Endpoint, notice: NoticeData, grant: GrantData | None) -> bo
     return not endpoint.kinds or notice.kind.value in endpoint.kinds
 
 
+def link_id(notice: NoticeData) -> UUID | None:
+    """The id of the link in a notice, if it has one."""
+    told = notice.data.get("link_id")
+    return UUID(told) if told else None
+
+
+def can_take(endpoint: Endpoint, notice: NoticeData) -> bool:
+    """Tell whether a notice is of use to an endpoint: nobody is written to without a link to follow."""
+    return endpoint.url != CONTACTS or link_id(notice) is not None
+
+
+def nobody_wants(notice: NoticeData, endpoints: Sequence[Endpoint]) -> str:
+    """Say why a notice is sent nowhere."""
+    return f"no endpoint wants {notice.kind.value}" if endpoints else "no endpoint is set up"
+
+
 def contact_of(grant: GrantData) -> str | None:
     """Where the user of a grant can be told by mail, if not in the mailbox that is broken."""
     if not grant.contact or grant.contact.casefold() == (grant.email or "").casefold():

@@ -2,13 +2,13 @@
 
 from email.message import EmailMessage
 
-from models import Notice, NoticeKind
+from models import NoticeData, NoticeKind
 from tasks.context import Context
 from tasks.links import address
-from tasks.notices.links import link_id
+from tasks.notices.endpoints import link_id
 
 
-def letter(ctx: Context, notice: Notice, to: str) -> EmailMessage:
+def letter(ctx: Context, notice: NoticeData, to: str) -> EmailMessage:
     """Write the mail of a notice. Its Message-ID is the same at each attempt, so that mail programs show it once."""
     subject, lines = _words(ctx, notice)
     message = EmailMessage()
@@ -21,7 +21,7 @@ def letter(ctx: Context, notice: Notice, to: str) -> EmailMessage:
     return message
 
 
-def _words(ctx: Context, notice: Notice) -> tuple[str, list[str]]:
+def _words(ctx: Context, notice: NoticeData) -> tuple[str, list[str]]:
     told = notice.data
     match notice.kind:
         case NoticeKind.REAUTH_REQUIRED:

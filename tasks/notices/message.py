@@ -6,13 +6,13 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from models import Notice
+from models import NoticeData
 from tasks.context import Context
 from tasks.links import address
-from tasks.notices.links import link_id
+from tasks.notices.endpoints import link_id
 
 
-def body(ctx: Context, notice: Notice) -> bytes:
+def body(ctx: Context, notice: NoticeData) -> bytes:
     """Write a notice down as JSON: `{"type", "timestamp", "data"}`.
 
     The link of a reminder is a capability, so the row holds its id only, and the address is made here.

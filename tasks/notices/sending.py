@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
 
-from models import Delivery, Endpoint, GrantData, Notice, NoticeKind
+from models import Endpoint, GrantData, Notice, NoticeData, NoticeKind
 from models.bulk import read_grants
 from models.sealing import Unsealable
 from tasks.context import Context
@@ -52,10 +52,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """A delivery with what it is about, as it stood when the delivery was claimed."""
+    """What a delivery is about, as it stood when the delivery was claimed."""
 
-    delivery: Delivery
-    notice: Notice
+    notice: NoticeData
     grant: GrantData | None
 
 
@@ -89,7 +88,7 @@ async def attempt(ctx: Context, matter: Matter, endpoint: Endpoint) -> Attempt:
     return Attempt(end, said, answer.status, answer.retry_after)
 
 
-async def _with_fresh_link(ctx: Context, notice: Notice, grant: GrantData) -> Notice:
+async def _with_fresh_link(ctx: Context, notice: NoticeData, grant: GrantData) -> NoticeData:
     """Replace the link in a notice that ran out on the way."""
     async with ctx.database.writing() as session:
         locked = (await read_grants(session, [grant.id], to_change=True))[grant.id]
@@ -99,7 +98,7 @@ async def _with_fresh_link(ctx: Context, notice: Notice, grant: GrantData) -> No
     return fresh
 
 
-async def _mail(ctx: Context, notice: Notice, endpoint: Endpoint, grant: GrantData | None) -> Attempt:
+async def _mail(ctx: Context, notice: NoticeData, endpoint: Endpoint, grant: GrantData | None) -> Attempt:
     to = endpoint.url.removeprefix(MAIL)
     if endpoint.url == CONTACTS:
         contact = contact_of(grant) if grant else None
