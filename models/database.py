@@ -15,8 +15,10 @@ from asyncpg.exceptions import (
     AdminShutdownError,
     CannotConnectNowError,
     CrashShutdownError,
+    InterfaceError,
     InternalClientError,
     PostgresConnectionError,
+    PostgresError,
 )
 from sqlalchemy import Connection, ExceptionContext, event, text
 from sqlalchemy.engine import URL, AdaptedConnection, make_url
@@ -168,8 +170,8 @@ def _ask_if_rested(connection: AdaptedConnection, record: ConnectionPoolEntry, _
     """
     if monotonic() - record.info.get(RETURNED, inf) > RESTED:
         try:
-            connection.run_async(lambda asked: asked.execute(";"))
-        except Exception as error:
+            connection.run_async(lambda asked: asked.fetchrow(";"))
+        except (PostgresError, InterfaceError, InternalClientError, OSError) as error:
             raise InvalidatePoolError("the connection is dead") from error
 
 

@@ -1,4 +1,4 @@
-"""Which way to learn how grants stand takes the fewest calls: Nylas' lists, or one GET for each."""
+"""Which way to learn how grants stand is the cheapest: Nylas' lists, or one GET for each."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -6,6 +6,13 @@ from math import ceil
 
 PAGE = 200
 """Grants on a page of Nylas' list, at most (Nylas: GET /v3/grants, `limit`)."""
+
+
+PAGE_IN_GETS = 3
+"""How many GETs cost us what a page does: to read a full one takes 3.6 ms of processor time, and a single grant 1.0."""
+
+FEW = 30
+"""Looks of which it does not matter that Nylas, at 50 calls a second, is asked a few times more."""
 
 
 class Way(StrEnum):
@@ -32,5 +39,6 @@ def costs(pending: int, held: int, expired: int) -> dict[Way, int]:
 
 
 def cheapest(calls: Mapping[Way, int]) -> Way:
-    """Choose among ways by what they cost."""
-    return min(calls, key=lambda way: (calls[way], list(Way).index(way)))
+    """Choose among ways by what they cost: in calls, and where a few looks are wanted in our own time as well."""
+    of_page = PAGE_IN_GETS if calls[Way.EACH] <= FEW else 1
+    return min(calls, key=lambda way: (calls[way] * (1 if way is Way.EACH else of_page), list(Way).index(way)))

@@ -14,6 +14,12 @@ async def process(database: Database) -> int:
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_rested_is_used_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.database.RESTED", 0.0)
+    assert len({await process(database) for _ in range(5)}) == 1
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_a_connection_that_died_while_it_rested_is_replaced_unseen(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

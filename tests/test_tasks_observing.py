@@ -30,7 +30,12 @@ def statuses(seen: dict[str, Seen]) -> dict[str, GrantStatus]:
 @pytest.mark.parametrize(
     ("pending", "held", "expired", "way"),
     [
-        (1, 1, 0, Way.ALL),
+        (1, 1, 0, Way.EACH),
+        (3, 1, 0, Way.ALL),
+        (9, 600, 300, Way.INVALID),
+        (5, 600, 300, Way.EACH),
+        (30, 20_000, 2_000, Way.EACH),
+        (31, 20_000, 2_000, Way.INVALID),
         (11, 1_000_000, 0, Way.INVALID),
         (11, 1_000_000, 10_000, Way.EACH),
         (200, 1_000_000, 30_000, Way.INVALID),
@@ -42,7 +47,7 @@ def statuses(seen: dict[str, Seen]) -> dict[str, GrantStatus]:
         (100, 0, 0, Way.ALL),
     ],
 )
-def test_the_way_with_the_fewest_calls_is_taken(pending: int, held: int, expired: int, way: Way) -> None:
+def test_the_cheapest_way_is_taken(pending: int, held: int, expired: int, way: Way) -> None:
     assert cheapest(costs(pending, held, expired)) is way
 
 

@@ -122,4 +122,5 @@ async def test_a_worker_lets_the_web_front_go_first_on_a_busy_machine(
     await hangs_at_nylas(ctx, sim)
     ours = os.getpriority(os.PRIO_PROCESS, 0)
     nicer = 0 if ctx.database.is_sqlite else NICER  # there web would wait for who has the turn, and can't go on
-    assert os.getpriority(os.PRIO_PROCESS, worker.pid) == min(ours + nicer, 19)
+    threads = [int(thread.name) for thread in Path(f"/proc/{worker.pid}/task").glob("*")] or [worker.pid]
+    assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads} == {min(ours + nicer, 19)}

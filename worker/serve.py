@@ -32,6 +32,8 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
 
     `concurrency` is both the number of tasks, and of calls to Nylas, that are in flight at once.
     """
+    if hasattr(os, "nice") and not settings.uses_sqlite:  # there web waits for whoever writes
+        os.nice(NICER)  # before there are threads: Linux counts for each of them how nice it is
     stopping = Stopping(settings.shutdown_seconds)
     stopping.before_work()
     app = make_app(redis_url)
@@ -44,8 +46,6 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
 
     opens_with(start)
     runtime = LOOP.run(current())
-    if hasattr(os, "nice") and not runtime.context.database.is_sqlite:  # there web waits for whoever writes
-        os.nice(NICER)
     LOOP.run(drop_unnamed(runtime.context, settings))
     LOOP.submit(sweep_for_ever(runtime.context))
     LOOP.submit(runtime.clock.keep_agreeing(runtime.context.database))
