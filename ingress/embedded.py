@@ -12,7 +12,6 @@ from pathlib import Path
 from ingress.children import Child, accepts, free_port
 
 NOBODY = 65534
-VALKEY_PATIENCE = 15.0
 
 
 class NoServer(Exception):
@@ -27,7 +26,7 @@ def start_valkey(directory: Path, *, keep: bool, log: Path | None = None, port: 
     """
     port = port or free_port()
     child = begin_valkey(directory, keep=keep, log=log, port=port)
-    child.wait_until(lambda: answers_ping(port), seconds=VALKEY_PATIENCE)
+    wait_for_valkey(child, port)
     return child, url_of(port)
 
 
@@ -72,6 +71,11 @@ def start_postgres(directory: Path, *, port: int | None = None) -> tuple[Child, 
     )
     child.wait_until(lambda: accepts(port) and _takes_queries(cluster), seconds=30)
     return child, f"postgresql://postgres@127.0.0.1:{port}/postgres"
+
+
+def wait_for_valkey(child: Child, port: int) -> None:
+    """Wait until a Valkey that was begun takes commands. Raises DidNotStart."""
+    child.wait_until(lambda: _answers_ping(port), seconds=15)
 
 
 def _valkey_binary() -> Path:
@@ -134,8 +138,7 @@ def url_of(port: int) -> str:
     return f"redis://127.0.0.1:{port}/0"
 
 
-def answers_ping(port: int) -> bool:
-    """Say whether a Valkey on 127.0.0.1 takes commands."""
+def _answers_ping(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
             connection.sendall(b"PING\r\n")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import structlog
 
 from ingress.children import DidNotStart, accepts, free_port
-from ingress.embedded import VALKEY_PATIENCE, NoServer, answers_ping, begin_valkey, url_of
+from ingress.embedded import NoServer, begin_valkey, url_of, wait_for_valkey
 from ingress.supervisor import Supervisor
 from ingress.terminal import fail
 from worker.settings import Settings
@@ -28,7 +28,7 @@ def redis_of(settings: Settings) -> Iterator[tuple[str, Callable[[], None]]]:
     port = free_port()
     server = begin_valkey(settings.data_dir / "valkey", keep=True, port=port)
     try:
-        yield url_of(port), lambda: server.wait_until(lambda: answers_ping(port), seconds=VALKEY_PATIENCE)
+        yield url_of(port), lambda: wait_for_valkey(server, port)
     finally:
         server.stop()
 

@@ -132,16 +132,16 @@ async def claim(
     *,
     now: datetime,
     lease: timedelta,
-    token: UUID | None = None,
 ) -> tuple[UUID, list[Row]]:
-    """Take those of the rows that are due and free; return the token (a new one, if none is given) and the rows taken.
+    """Take those of the rows that are due and free; return a new token, and the rows taken.
 
     The attempt is counted here, before the work: a row that kills its worker is counted as well. One whose
     claimants crashed `MOST_CRASHES` times, or that was tried `MOST_ATTEMPTS` times, is set aside for a human.
     """
-    token = token or uuid4()
+    token = uuid4()
     given = {"given_ids": list(ids), "given_at": now, "given_token": token, "given_until": now + lease}
-    return token, await _taken(session, model, await _rows(session, model, _taking(model), given), now=now)
+    rows = await _rows(session, model, _taking(model), given)
+    return token, await _without_spent(session, rows, now=now)
 
 
 async def claim_others(
@@ -159,10 +159,11 @@ async def claim_others(
     Those that another one is taking are passed over, and both this and `claim` are one statement each.
     """
     given = {"given_at": now, "given_token": token, "given_until": now + lease, "most": most}
-    return await _taken(session, model, await _rows(session, model, _taking_others(model, which), given), now=now)
+    rows = await _rows(session, model, _taking_others(model, which), given)
+    return await _without_spent(session, rows, now=now)
 
 
-async def _taken(session: AsyncSession, model: type[Row], rows: list[Row], *, now: datetime) -> list[Row]:
+async def _without_spent(session: AsyncSession, rows: list[Row], *, now: datetime) -> list[Row]:
     """Set aside those that were tried in vain for too long; return the others."""
     spent = [row for row in rows if row.crashes >= MOST_CRASHES or row.attempts > MOST_ATTEMPTS]
     for row in spent:
@@ -180,7 +181,9 @@ async def _taken(session: AsyncSession, model: type[Row], rows: list[Row], *, no
 def _taking(model: type[Row]) -> Any:
     """Made once: see models.bulk."""
     kept = model.mapped()
-    return _take(model, _locked(kept, among_given(col(kept.id), "given_ids"), open_at(kept, sa.bindparam("given_at"))))
+    return _claiming(
+        model, _locked(kept, among_given(col(kept.id), "given_ids"), open_at(kept, sa.bindparam("given_at")))
+    )
 
 
 @lru_cache(64)
@@ -190,10 +193,10 @@ def _taking_others(model: type[Row], which: sa.ColumnElement[bool]) -> Any:
     sound = col(kept.lease_until).is_(None) & (col(kept.crashes) == 0)
     wanted = sa.select(col(kept.id)).where(open_at(kept, sa.bindparam("given_at")), sound, which)
     oldest = wanted.order_by(col(kept.due_at), col(kept.id)).limit(sa.bindparam("most", type_=sa.Integer()))
-    return _take(model, oldest.with_for_update(skip_locked=True))
+    return _claiming(model, oldest.with_for_update(skip_locked=True))
 
 
-def _take(model: type[Row], free: sa.Select[UUID]) -> Any:
+def _claiming(model: type[Row], free: sa.Select[UUID]) -> Any:
     kept = model.mapped()
     died = sa.case((col(kept.lease_until).is_not(None), 1), else_=0)
     taken = (

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
 from aiohttp import web
 from sqlalchemy import select
 from sqlmodel import col
@@ -126,6 +127,20 @@ async def reaching(ctx: Context, **how: Any) -> AsyncIterator[Context]:
         yield replace(ctx, outbound=outbound)
     finally:
         await outbound.close()
+
+
+@pytest.fixture
+async def product() -> AsyncIterator[Product]:
+    """A product."""
+    async with a_product() as product:
+        yield product
+
+
+@pytest.fixture
+async def reach(ctx: Context) -> AsyncIterator[Context]:
+    """A worker that may send to this machine."""
+    async with reaching(ctx) as reach:
+        yield reach
 
 
 async def work(ctx: Context, rings: Rings, *, rounds: int = 50) -> None:

@@ -1,6 +1,7 @@
 """The simulation: what is promised holds in many seeds, a seed runs again exactly, and mistakes are found by few."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def test_a_seed_runs_again_exactly() -> None:
     [
         (mistakes.takes_a_lost_renewal_for_done, "are done; Nylas has renewed it"),
         (mistakes.takes_silence_for_a_yes, "the product never heard it"),
-        (mistakes.exchanges_a_code_again, "times, with the answers"),
+        (mistakes.exchanges_a_code_again, r"a code \(\S+\) was sent \d+ times"),
         (mistakes.settles_a_notice_before_it_is_sent, "the product never heard it"),
         (mistakes.stores_a_webhook_as_often_as_it_comes, "has 2 rows"),
         (mistakes.takes_trouble_for_a_deletion, "was taken for deleted"),
@@ -65,7 +66,7 @@ def test_a_mistake_is_found_by_few_seeds(
     mistake(monkeypatch)
     found = (run_seed(world, number, steps=FEW_STEPS, shrink=False).broken for number in range(FEW_SEEDS))
 
-    assert says in next((broken for broken in found if broken), "nothing")
+    assert re.search(says, next((broken for broken in found if broken), "nothing"))
 
 
 @pytest.mark.parametrize("is_fenced", [True, False])

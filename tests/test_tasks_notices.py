@@ -1,6 +1,5 @@
 """Notices: what is sure is told once, with the way back and in order; what is held, or not so any more, is not."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
@@ -16,25 +15,13 @@ from tasks.brakes import is_on
 from tasks.context import Context
 from tasks.links import read
 from tests.conftest import Rings, SetClock
-from tests.receiving import TASKS, Product, a_notice, a_product, deliveries, notices, reaching, told_at, work
+from tests.receiving import TASKS, Product, a_notice, deliveries, notices, product, reach, told_at, work
 from tests.stories import at_nylas, hint, known, the_grant
 from worker.sweeper import sweep
 
+__all__ = ["product", "reach"]
+
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-async def product() -> AsyncIterator[Product]:
-    """A product."""
-    async with a_product() as product:
-        yield product
-
-
-@pytest.fixture
-async def reach(ctx: Context) -> AsyncIterator[Context]:
-    """A worker that may send to this machine."""
-    async with reaching(ctx) as reach:
-        yield reach
 
 
 async def expired(ctx: Context, sim: Running, rings: Rings, clock: SetClock) -> str:

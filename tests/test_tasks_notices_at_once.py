@@ -1,8 +1,6 @@
 """A notice that may go at once goes with the change that it tells of; one that may not is fanned out in its turn."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
 
@@ -12,26 +10,14 @@ from models import HeldBy, NoticeKind, Outcome
 from models.kinds import DELIVERY_DUE, GRANT_UPDATED, NOTICE_DUE
 from simulator import Running
 from tasks.context import Context
-from tasks.notices.at_once import written
+from tasks.notices.at_once import noting_deliveries
 from tests.conftest import Rings
-from tests.receiving import TASKS, Product, a_notice, a_product, deliveries, notices, reaching, told_at, work
+from tests.receiving import TASKS, Product, a_notice, deliveries, notices, product, reach, told_at, work
 from tests.stories import hint, hints, known, seed
 from worker.onward import FEW, Onward
 from worker.sweeper import ring_for_telling
 
-
-@pytest.fixture
-async def product() -> AsyncIterator[Product]:
-    """A product."""
-    async with a_product() as product:
-        yield product
-
-
-@pytest.fixture
-async def reach(ctx: Context) -> AsyncIterator[Context]:
-    """A worker that may send to this machine."""
-    async with reaching(ctx) as reach:
-        yield reach
+__all__ = ["product", "reach"]
 
 
 async def met(ctx: Context, sim: Running, number: int = 1) -> list[str]:
@@ -96,8 +82,7 @@ async def test_the_task_that_wrote_a_few_deliveries_sends_them_itself(
     reach: Context, sim: Running, rings: Rings, product: Product
 ) -> None:
     await told_at(reach, product)
-    mine = list[UUID]()
-    written.set(mine)
+    mine = noting_deliveries()
     await met(reach, sim, 2)
     assert sorted(mine) == sorted(row.id for row in await deliveries(reach))
     await Onward().tell(replace(reach, ring=rings), mine)

@@ -23,6 +23,7 @@ from tests.receiving import (
     a_product,
     deliveries,
     notices,
+    product,
     reaching,
     the_endpoint,
     told_at,
@@ -30,12 +31,7 @@ from tests.receiving import (
 )
 from tests.stories import known
 
-
-@pytest.fixture
-async def product() -> AsyncIterator[Product]:
-    """A product."""
-    async with a_product() as product:
-        yield product
+__all__ = ["product"]
 
 
 @pytest.fixture

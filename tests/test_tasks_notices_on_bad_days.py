@@ -1,10 +1,8 @@
 """Notices on bad days: the product was away while a link ran out or a grant came back, and workers meet each other."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -15,22 +13,10 @@ from models.kinds import GRANT_EXPIRED, GRANT_UPDATED, NOTICE_DUE
 from simulator import Running
 from tasks.context import Context
 from tests.conftest import Rings, SetClock, another_worker
-from tests.receiving import TASKS, Product, a_notice, a_product, deliveries, notices, reaching, told_at, work
+from tests.receiving import TASKS, Product, a_notice, deliveries, notices, product, reach, told_at, work
 from tests.stories import at_nylas, hint, known
 
-
-@pytest.fixture
-async def product() -> AsyncIterator[Product]:
-    """A product."""
-    async with a_product() as product:
-        yield product
-
-
-@pytest.fixture
-async def reach(ctx: Context) -> AsyncIterator[Context]:
-    """A worker that may send to this machine."""
-    async with reaching(ctx) as reach:
-        yield reach
+__all__ = ["product", "reach"]
 
 
 async def expired(ctx: Context, sim: Running, rings: Rings, clock: SetClock) -> str:

@@ -1,7 +1,6 @@
 """Telling at once: little goes from an event to the product within one process, all else by the queue."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -11,22 +10,10 @@ from models import Outcome
 from models.kinds import DELIVERY_DUE, NOTICE_DUE
 from tasks.context import Context
 from tests.conftest import Rings
-from tests.receiving import Product, a_notice, a_product, deliveries, notices, reaching, told_at
+from tests.receiving import Product, a_notice, a_product, deliveries, notices, product, reach, told_at
 from worker.onward import FEW, Onward
 
-
-@pytest.fixture
-async def product() -> AsyncIterator[Product]:
-    """A product."""
-    async with a_product() as product:
-        yield product
-
-
-@pytest.fixture
-async def reach(ctx: Context) -> AsyncIterator[Context]:
-    """A worker that may send to this machine."""
-    async with reaching(ctx) as reach:
-        yield reach
+__all__ = ["product", "reach"]
 
 
 async def tell(ctx: Context, rings: Rings, **how: int) -> None:

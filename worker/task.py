@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from models.kinds import QUEUES, REAUTH_BULK_REQUESTED, Queue
 from tasks.campaigns.from_tasks import asked_by_task
-from tasks.notices.at_once import written
+from tasks.notices.at_once import noting_deliveries
 from worker.budget import in_bulk
 from worker.pool import run_on_loop
 from worker.runtime import Runtime, current
@@ -51,8 +51,7 @@ class ContextTask(Task[Any, Any]):
             if self.name in QUEUES:
                 args, kwargs = (_ids(args[0] if args else None),), {}
                 structlog.contextvars.bind_contextvars(rows=len(args[0]))
-            deliveries = list[UUID]()
-            written.set(deliveries)
+            deliveries = noting_deliveries()
             await self.run(runtime.context, *args, **kwargs)
             if QUEUES.get(self.name, Queue.NOTICES) is not Queue.NOTICES:
                 await self._tell(runtime, deliveries)

@@ -10,7 +10,7 @@ from models.kinds import QUEUES, Queue
 from storm.kills.life import app
 from storm.simulation.process import Died, current
 from storm.simulation.world import Hands, World
-from tasks.notices.at_once import written
+from tasks.notices.at_once import noting_deliveries
 from worker.sweeper import ring_for_telling, sweep
 
 Work = Callable[[Hands], Awaitable[Any]]
@@ -91,8 +91,7 @@ def on_message(kind: str, ids: list[UUID]) -> Work:
     """Do what a message asks for, as the worker's task does: and tell what it has led to."""
 
     async def work(hands: Hands) -> None:
-        deliveries = list[UUID]()
-        written.set(deliveries)
+        deliveries = noting_deliveries()
         await app.tasks[kind].run(hands.ctx, ids)
         match QUEUES.get(kind):
             case Queue.INTERACTIVE:

@@ -20,8 +20,17 @@ from tasks.context import Context
 from tasks.notices.endpoints import active, can_take, nobody_wants, wants
 from tasks.notices.storing import untold
 
-written: ContextVar[list[UUID] | None] = ContextVar("written", default=None)
-"""The deliveries that the task at hand has written, for whoever sends them after it; some may have been rolled back."""
+_written: ContextVar[list[UUID] | None] = ContextVar("written", default=None)
+
+
+def noting_deliveries() -> list[UUID]:
+    """Return a list that all deliveries which the task at hand writes from now on are noted in.
+
+    They are for whoever sends them after it; some may have been rolled back.
+    """
+    noted = list[UUID]()
+    _written.set(noted)
+    return noted
 
 
 async def settle_at_once(
@@ -100,5 +109,5 @@ async def store_deliveries(session: AsyncSession, deliveries: Sequence[DeliveryD
     if not deliveries:
         return
     await session.execute(insert_or_ignore(session, Delivery), [delivery.columns() for delivery in deliveries])
-    if (mine := written.get()) is not None:
+    if (mine := _written.get()) is not None:
         mine += [delivery.id for delivery in deliveries]
