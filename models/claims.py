@@ -16,7 +16,6 @@ from models.bulk import write_changes
 from models.columns import id_field, words
 from models.row import RowData, table_of
 
-RING_AGAIN = timedelta(seconds=3)
 MOST_CRASHES = 5
 MOST_ATTEMPTS = 450  # about three days of them, ten minutes apart
 
@@ -72,50 +71,6 @@ def open_at(model: type[Row], now: datetime | sa.BindParameter[Any]) -> sa.Colum
         col(model.due_at) <= now,
         sa.or_(col(model.lease_until).is_(None), col(model.lease_until) < now),
     )
-
-
-def unrung(model: type[Row], now: datetime) -> sa.ColumnElement[bool]:
-    """Due, held by nobody, and nobody was told of it lately."""
-    return sa.and_(open_at(model, now), sa.or_(col(model.rung_at).is_(None), col(model.rung_at) < now - RING_AGAIN))
-
-
-async def take_unrung(
-    session: AsyncSession,
-    model: type[Row],
-    *condition: sa.ColumnElement[bool],
-    now: datetime,
-    most: int,
-    order: Sequence[Any] = (),
-    also: Sequence[Any] = (),
-) -> list[sa.Row[Any]]:
-    """Choose rows that are due and free, and that nobody was told of lately; note that now somebody is.
-
-    Returns of each its `id`, its `lease_until` (of a holder that never came back) and the columns in `also`, in the
-    `order` that is given, or oldest first.
-
-    Several processes may do so at once: no row is given to two of them.
-    """
-    forgotten = (
-        sa.select(col(model.id))
-        .where(unrung(model, now), *condition)
-        .order_by(*(order or (col(model.due_at), col(model.id))))
-        .limit(most)
-        .with_for_update(skip_locked=True)
-    )
-    ids = (await session.scalars(forgotten)).all()
-    if not ids:
-        return []
-    told = sa.update(model).where(among(col(model.id), ids)).values(rung_at=now)
-    told_of = told.returning(col(model.id), col(model.lease_until), *also)
-    rows = {row.id: row for row in await session.execute(told_of.execution_options(synchronize_session=False))}
-    return [rows[id] for id in ids]
-
-
-async def leave_unrung(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> None:
-    """Note that nobody was told of those that are due and free: whoever rings next rings for them."""
-    free = sa.select(col(model.id)).where(among(col(model.id), ids), open_at(model, now))
-    untold = sa.update(model).where(col(model.id).in_(free.with_for_update(skip_locked=True))).values(rung_at=None)
-    await session.execute(untold.execution_options(synchronize_session=False))
 
 
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, exists, func, insert, select, update
@@ -13,9 +14,9 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from lifecycle.retirement import RetirementPolicy, why_not
 from models import Grant, Incident, Outcome, Retirement, RetirementItem, RetirementStatus
-from models.claims import take_unrung
 from models.columns import new_id
 from models.kinds import RETIREMENT_APPROVED, most_ids
+from models.rings import take_unrung
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.incidents import covering, open_incidents
 
@@ -137,7 +138,7 @@ async def cancel(ctx: Context, plan_id: UUID) -> int | None:
 async def ring_next(ctx: Context) -> None:
     """Ring for the next grants to delete that are due and that nobody was told of lately."""
     size = most_ids(RETIREMENT_APPROVED)
-    async with ctx.database.writing() as session:
+    async with ctx.database.by_statement() as session:
         ours = of_application(ctx.application_id)
         items = await take_unrung(session, RetirementItem, ours, now=ctx.now(), most=size * BULK_CHUNKS_AT_ONCE)
     ids = [item.id for item in items]
@@ -145,12 +146,14 @@ async def ring_next(ctx: Context) -> None:
         ctx.ring(RETIREMENT_APPROVED, ids[start : start + size])
 
 
+@lru_cache(64)
 def of_application(application_id: UUID) -> ColumnElement[bool]:
     """In SQL: the item is one of a plan of this application."""
     plans = select(col(Retirement.id)).where(col(Retirement.application_id) == application_id)
     return col(RetirementItem.retirement_id).in_(plans)
 
 
+@lru_cache(64)
 def carried_out(application_id: UUID) -> ColumnElement[bool]:
     """In SQL: the plan of this application was approved, and none of its items is open any more."""
     left = exists().where(

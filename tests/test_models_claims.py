@@ -12,17 +12,16 @@ from models import Application, Event, Outcome
 from models.claims import (
     MOST_ATTEMPTS,
     MOST_CRASHES,
-    RING_AGAIN,
     claim,
     close,
     postpone,
     renew,
     still_ours,
-    take_unrung,
 )
 from models.columns import new_id
 from models.database import Database
 from models.inbox import receive, told
+from models.rings import RING_AGAIN, take_unrung
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=60)

@@ -12,6 +12,7 @@ from models import Campaign, CampaignItem, CampaignStatus, Event, Outcome
 from models.claims import claim, close
 from models.columns import new_id
 from models.kinds import EVENT_KINDS, GRANT_EXPIRED, GRANT_UPDATED, REAUTH_REQUESTED, UNREADABLE, most_ids
+from models.rings import RING_AGAIN
 from simulator import Running
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tests.conftest import Rings, SetClock, another_worker
@@ -129,16 +130,34 @@ async def test_a_flood_is_rung_for_in_parts_oldest_first(ctx: Context, clock: Se
     assert {row for _, ids in rings.heard for row in ids} == set(newer)
 
 
-async def test_the_items_of_a_campaign_are_rung_for_a_few_chunks_at_a_time(
+async def test_a_few_chunks_of_a_campaign_are_rung_for_and_more_once_somebody_takes_them(
     ctx: Context, sim: Running, clock: SetClock, rings: Rings
 ) -> None:
     at_once = BULK_CHUNKS_AT_ONCE * most_ids(REAUTH_REQUESTED)
     await campaign_of(ctx, await known(ctx, sim, at_once + 50))
     assert await sweep(ctx) == at_once
+    assert await sweep(ctx) == 0
+    [(kind, first), *others] = rings.heard
+    assert {kind, *(kind for kind, _ in others)} == {REAUTH_REQUESTED}
+
+    async with ctx.database.writing() as session:
+        await claim(session, CampaignItem, first, now=clock(), lease=ctx.lease)
     assert await sweep(ctx) == 50
-    assert {kind for kind, _ in rings.heard} == {REAUTH_REQUESTED}
     assert len({row for _, ids in rings.heard for row in ids}) == at_once + 50
     assert await sweep(ctx) == 0
+
+
+async def test_what_was_rung_for_and_nobody_took_is_rung_for_again_before_the_rest(
+    ctx: Context, sim: Running, clock: SetClock, rings: Rings
+) -> None:
+    at_once = BULK_CHUNKS_AT_ONCE * most_ids(REAUTH_REQUESTED)
+    await campaign_of(ctx, await known(ctx, sim, at_once + 50))
+    await sweep(ctx)
+    first = {row for _, ids in rings.heard for row in ids}
+    rings.heard.clear()
+    clock.time += RING_AGAIN + timedelta(seconds=1)
+    assert await sweep(ctx) == at_once
+    assert {row for _, ids in rings.heard for row in ids} == first
 
 
 async def test_a_campaign_with_nothing_left_is_finished(ctx: Context, sim: Running, clock: SetClock) -> None:

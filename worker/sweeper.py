@@ -12,8 +12,9 @@ from sqlmodel import col
 
 from models import Campaign, Event, Incident, Notice, RetirementItem
 from models.cancellation import is_cancelled
-from models.claims import Claimable, take_unrung
+from models.claims import Claimable
 from models.kinds import INCIDENT_PROBE, NOTICE_DUE, RETIREMENT_APPROVED, most_ids
+from models.rings import take_unrung
 from tasks.campaigns.ending import finish_if_done, give_up
 from tasks.campaigns.serving import ring_next
 from tasks.context import BULK_CHUNKS_AT_ONCE, Context
@@ -50,7 +51,7 @@ async def sweep(context: Context) -> int:
 
 
 async def _events(context: Context) -> int:
-    rows = await _take(context, Event, our_events(context), most=EVENTS_AT_ONCE, also=(col(Event.kind),))
+    rows = await _take(context, Event, our_events(context.application_id), most=EVENTS_AT_ONCE, also=(col(Event.kind),))
     by_kind: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
@@ -66,8 +67,8 @@ async def _campaigns(context: Context) -> int:
 async def _ended_campaigns(context: Context) -> int:
     """Nothing is rung for: what their last worker did not come to is done here."""
     async with context.database.reading() as session:
-        finished = (await session.scalars(select(col(Campaign.id)).where(has_ended(context)))).all()
-        cancelled = (await session.scalars(select(col(Campaign.id)).where(was_cancelled(context)))).all()
+        finished = (await session.scalars(select(col(Campaign.id)).where(has_ended(context.application_id)))).all()
+        cancelled = (await session.scalars(select(col(Campaign.id)).where(was_cancelled(context.application_id)))).all()
     for campaign_id in finished:
         if await finish_if_done(context, campaign_id):
             log.info("campaign.finished", campaign_id=str(campaign_id))
@@ -96,7 +97,7 @@ async def _notices(context: Context) -> int:
 
 
 async def _incidents(context: Context) -> int:
-    rows = await _take(context, Incident, can_be_probed(context), most=INCIDENTS_AT_ONCE)
+    rows = await _take(context, Incident, can_be_probed(context.application_id), most=INCIDENTS_AT_ONCE)
     _ring(context, INCIDENT_PROBE, rows)
     return len(rows)
 
@@ -127,9 +128,9 @@ async def _take(
     which: ColumnElement[bool],
     *,
     most: int,
-    also: Sequence[Any] = (),
-) -> list[Row[Any]]:
-    async with context.database.writing() as session:
+    also: tuple[Any, ...] = (),
+) -> Sequence[Row[Any]]:
+    async with context.database.by_statement() as session:
         return await take_unrung(session, model, which, now=context.now(), most=most, also=also)
 
 

@@ -27,14 +27,14 @@ from ingress.intake import Intake
 from ingress.story.command import why
 from lifecycle import GrantStatus
 from models import Campaign, CampaignItem, CampaignStatus, Event, Grant
-from models.claims import RING_AGAIN, take_unrung
-from models.kinds import EVENT_KINDS
+from models.rings import RING_AGAIN, take_unrung
 from tasks.campaigns.choosing import GrantFilter
 from tasks.campaigns.ending import given_up
 from tasks.campaigns.planning import write_campaign
 from tasks.campaigns.requests import CampaignRequest
 from tasks.campaigns.starting import start_campaigns
 from tasks.context import Context
+from worker.due import our_events
 from worker.runtime import Runtime, open_runtime
 from worker.settings import read
 from worker.sweeper import sweep
@@ -91,7 +91,7 @@ async def _sweeps(ctx: Context, clock: Clock) -> Figures:
 async def _due(ctx: Context, clock: Clock) -> None:
     clock.let_all_be_rung_again()
     async with ctx.database.writing() as session:
-        assert await take_unrung(session, Event, col(Event.kind).in_(EVENT_KINDS), now=clock(), most=100)
+        assert await take_unrung(session, Event, our_events(ctx.application_id), now=clock(), most=100)
 
 
 async def _plan(ctx: Context, whom: GrantFilter) -> tuple[float, int]:

@@ -21,8 +21,8 @@ from sqlmodel import col
 from lifecycle import Policy
 from lifecycle.retirement import RetirementPolicy
 from models import CampaignItem, Delivery, Event, Notice, RetirementItem
-from models.claims import RING_AGAIN
 from models.database import DRIVERS, Database
+from models.rings import RING_AGAIN
 from models.sealing import Keyring
 from nylas_api import HttpClient, NylasClient, open_http
 from storm.kills.points import Point, Watch, WatchedHttp, WatchedOutbound, watch_database, watched_ring

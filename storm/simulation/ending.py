@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from models.claims import RING_AGAIN
 from models.kinds import most_ids
+from models.rings import RING_AGAIN
 from storm.simulation.outside import Web, asks_to_sync, steers
 from storm.simulation.passes import Staff, on_message, sweeps
 from storm.simulation.wire import DEADLINE, LATER

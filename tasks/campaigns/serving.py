@@ -1,21 +1,28 @@
 """Which campaign is served next, and how much of it at a time: in turns among those that run, at each one's pace."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from math import ceil
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import Campaign, CampaignItem, CampaignStatus
-from models.claims import take_unrung, unrung
+from models.claims import open_at
 from models.kinds import REAUTH_REQUESTED, most_ids
-from tasks.context import Context
+from models.rings import NOW, RUNG_BEFORE, moment, take_unrung
+from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.yielding import bulk_waits
 
 CHUNK = most_ids(REAUTH_REQUESTED)
+RUNG_FOR = BULK_CHUNKS_AT_ONCE * CHUNK
+"""So many items of a campaign may be rung for before anybody takes them: no more lie in the queue for dead workers."""
+OF_CAMPAIGN = col(CampaignItem.campaign_id) == bindparam("given_campaign")
+IN_ORDER = (col(CampaignItem.rank), col(CampaignItem.id))
 CATCHES_UP = timedelta(seconds=2)
 LONGEST_WAIT = 2.0
 
@@ -55,35 +62,48 @@ async def next_turn_in(ctx: Context) -> float | None:
     return min((until - now).total_seconds(), LONGEST_WAIT) if until else None
 
 
-def ready(ctx: Context, now: datetime) -> ColumnElement[bool]:
-    """In SQL: the campaign runs, its pace lets it go on, and it has something to be rung for."""
-    has_work = select(col(CampaignItem.id)).where(
-        col(CampaignItem.campaign_id) == col(Campaign.id), unrung(CampaignItem, now)
+@lru_cache(64)
+def ready(application_id: UUID) -> ColumnElement[bool]:
+    """In SQL: the campaign runs, its pace lets it go on, and it has something to be rung for.
+
+    Only its first items that are free are looked at, however many it has. `models.rings.moment` says when that is.
+    """
+    free = select(col(CampaignItem.rung_at)).where(
+        col(CampaignItem.campaign_id) == col(Campaign.id), open_at(CampaignItem, NOW)
     )
+    first = free.order_by(*IN_ORDER).limit(RUNG_FOR).correlate(Campaign).subquery()
     return (
-        (col(Campaign.application_id) == ctx.application_id)
+        (col(Campaign.application_id) == application_id)
         & (col(Campaign.status) == CampaignStatus.RUNNING)
-        & (col(Campaign.paced_until).is_(None) | (col(Campaign.paced_until) <= now))
-        & has_work.exists()
+        & (col(Campaign.paced_until).is_(None) | (col(Campaign.paced_until) <= NOW))
+        & exists(select(first).where(or_(first.c.rung_at.is_(None), first.c.rung_at < RUNG_BEFORE)))
     )
 
 
-async def _next_chunk(session: AsyncSession, ctx: Context, campaign_id: UUID | None) -> list[Row[Any]]:
-    now = ctx.now()
-    which = ready(ctx, now)
-    if campaign_id:
-        which &= col(Campaign.id) == campaign_id
+@lru_cache(64)
+def _served_next(application_id: UUID, *, one: bool) -> Select[Campaign]:
+    """Made once: see models.bulk."""
+    which = ready(application_id)
+    if one:
+        which &= col(Campaign.id) == bindparam("given_campaign")
     longest_ago = select(Campaign).where(which).order_by(col(Campaign.served_at).nulls_first(), col(Campaign.id))
-    campaign = (await session.scalars(longest_ago.limit(1).with_for_update(skip_locked=True))).one_or_none()
+    return longest_ago.limit(1).with_for_update(skip_locked=True)
+
+
+async def _next_chunk(session: AsyncSession, ctx: Context, campaign_id: UUID | None) -> Sequence[Row[Any]]:
+    now = ctx.now()
+    wanted = _served_next(ctx.application_id, one=campaign_id is not None)
+    campaign = (await session.scalars(wanted, moment(now) | {"given_campaign": campaign_id})).one_or_none()
     if campaign is None:
         return []
     items = await take_unrung(
         session,
         CampaignItem,
-        col(CampaignItem.campaign_id) == campaign.id,
+        OF_CAMPAIGN,
         now=now,
         most=chunk_at(campaign.rate),
-        order=(col(CampaignItem.rank), col(CampaignItem.id)),
+        order=IN_ORDER,
+        given={"given_campaign": campaign.id},
     )
     served = {"served_at": now, "paced_until": paced(campaign, len(items), now)}
     await session.execute(

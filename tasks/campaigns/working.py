@@ -11,8 +11,8 @@ from sqlmodel import col
 
 from models import Campaign, CampaignItem, CampaignItemData, GrantData, KnownConnector, Way
 from models.bulk import read_grants
-from models.claims import leave_unrung
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
+from models.rings import leave_unrung
 from nylas_api import Withheld, wanted
 from tasks.campaigns.ending import finish_if_done
 from tasks.campaigns.following import Following

@@ -1,20 +1,20 @@
 """Ringing for deliveries that are due: of each endpoint those that nothing goes before, and while it fails only one."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from functools import cache, lru_cache
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from models import Delivery, Endpoint, Notice
-from models.claims import take_unrung, unrung
 from models.kinds import DELIVERY_DUE
+from models.rings import NOW, moment, take_unrung, unrung
 from tasks.context import Context
 
 AT_A_TIME = 100
+TO_ENDPOINT = col(Delivery.endpoint_id) == bindparam("given_endpoint")
 
 
 @lru_cache(64)
@@ -45,28 +45,38 @@ async def ring_deliveries(ctx: Context, endpoint_id: UUID | None = None) -> int:
     An endpoint that rests after a failure is let rest, and one that failed last is tried with one delivery first.
     It reads first: where nothing is due nothing is written.
     """
-    return sum([await _ring(ctx, endpoint) for endpoint in await _with_work(ctx, endpoint_id)])
+    return sum([await _ring(ctx, *endpoint) for endpoint in await _with_work(ctx, endpoint_id)])
 
 
-def with_work(ctx: Context, now: datetime) -> ColumnElement[bool]:
-    """In SQL: an endpoint of this application that does not rest, and that something is due to."""
-    due = exists().where(col(Delivery.endpoint_id) == col(Endpoint.id), unrung(Delivery, now), first_in_line())
-    rested = or_(col(Endpoint.rests_until).is_(None), col(Endpoint.rests_until) <= now)
-    return (col(Endpoint.application_id) == ctx.application_id) & rested & due
+@lru_cache(64)
+def with_work(application_id: UUID) -> ColumnElement[bool]:
+    """In SQL: an endpoint of this application that does not rest, and that something is due to.
+
+    `models.rings.moment` says when that is.
+    """
+    due = exists().where(col(Delivery.endpoint_id) == col(Endpoint.id), unrung(Delivery), first_in_line())
+    rested = or_(col(Endpoint.rests_until).is_(None), col(Endpoint.rests_until) <= NOW)
+    return (col(Endpoint.application_id) == application_id) & rested & due
 
 
-async def _with_work(ctx: Context, endpoint_id: UUID | None) -> Sequence[Endpoint]:
-    wanted = select(Endpoint).where(with_work(ctx, ctx.now()))
-    if endpoint_id:
-        wanted = wanted.where(col(Endpoint.id) == endpoint_id)
+@lru_cache(64)
+def _served(application_id: UUID, *, one: bool) -> Select[UUID, datetime | None]:
+    """Made once: see models.bulk."""
+    wanted = select(col(Endpoint.id), col(Endpoint.failing_since)).where(with_work(application_id))
+    return wanted.where(col(Endpoint.id) == bindparam("given_endpoint")) if one else wanted
+
+
+async def _with_work(ctx: Context, endpoint_id: UUID | None) -> list[tuple[UUID, datetime | None]]:
+    wanted = _served(ctx.application_id, one=endpoint_id is not None)
     async with ctx.database.reading() as session:
-        return [one for one in await session.scalars(wanted) if one.id not in ctx.outbound.busy]
+        found = await session.execute(wanted, moment(ctx.now()) | {"given_endpoint": endpoint_id})
+        return [(id, failing_since) for id, failing_since in found if id not in ctx.outbound.busy]
 
 
-async def _ring(ctx: Context, endpoint: Endpoint) -> int:
-    most = 1 if endpoint.failing_since else AT_A_TIME
-    of_it = col(Delivery.endpoint_id) == endpoint.id
-    async with ctx.database.writing() as session:
-        rows = await take_unrung(session, Delivery, of_it, first_in_line(), now=ctx.now(), most=most)
+async def _ring(ctx: Context, endpoint_id: UUID, failing_since: datetime | None) -> int:
+    most = 1 if failing_since else AT_A_TIME
+    which, given = (TO_ENDPOINT, first_in_line()), {"given_endpoint": endpoint_id}
+    async with ctx.database.by_statement() as session:
+        rows = await take_unrung(session, Delivery, *which, now=ctx.now(), most=most, given=given)
     ctx.ring(DELIVERY_DUE, [row.id for row in rows])
     return len(rows)
