@@ -6,6 +6,7 @@ Statements are made once and kept: to make one, and to tell that it is the same 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -43,8 +44,10 @@ async def grants_of(
     return [GrantData.read(row) for row in (await session.execute(those, given)).mappings()]
 
 
-async def write_changes(session: AsyncSession, rows: Sequence[RowData]) -> None:
+async def write_changes(session: AsyncSession, rows: Sequence[RowData], *, token: UUID | None = None) -> None:
     """Write what was changed in these rows of one table since they were read; they must be locked.
+
+    With the token of a claim they need not be: those that it does not hold any more are left as they are.
 
     Rows of an earlier session will do as well. Of grants, an UPDATE for each would take 0.35 ms on SQLite and 0.6 ms
     on PostgreSQL; of a hundred together each takes 0.02 to 0.08 ms. The version of a grant goes up, and is compared
@@ -56,8 +59,8 @@ async def write_changes(session: AsyncSession, rows: Sequence[RowData]) -> None:
         return
     table = table_of(type(rows[0]).mapped())
     names = tuple(sorted(set[str]().union(*(mine for _, mine in changed))))
-    values = [_parameters(row, names) for row, _ in changed]
-    written = await (await session.connection()).execute(_one_changed(table, names), values)
+    values = [_parameters(row, names) | ({"of_token": token} if token else {}) for row, _ in changed]
+    written = await (await session.connection()).execute(_one_changed(table, names, held=token is not None), values)
     if table is GRANTS and written.rowcount not in (-1, len(changed)):
         raise StaleDataError(f"of {len(changed)} grants {written.rowcount} were as they had been read")
     for row, mine in changed:
@@ -65,12 +68,14 @@ async def write_changes(session: AsyncSession, rows: Sequence[RowData]) -> None:
 
 
 @lru_cache(256)
-def _one_changed(table: sa.Table, names: Sequence[str]) -> sa.Update:
+def _one_changed(table: sa.Table, names: Sequence[str], *, held: bool) -> sa.Update:
     one = (
         sa.update(table)
         .where(table.c.id == sa.bindparam("of_id"))
         .values({name: sa.bindparam(f"new_{name}") for name in names})
     )
+    if held:
+        one = one.where(table.c.claim_token == sa.bindparam("of_token"), table.c.settled_at.is_(None))
     if table is GRANTS:
         one = one.where(table.c.version == sa.bindparam("of_version")).values(version=table.c.version + 1)
     return one

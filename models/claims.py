@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
-from models.among import among, among_given, chosen
+from models.among import among_given, chosen
 from models.bulk import write_changes
 from models.columns import id_field, words
 from models.row import RowData, table_of
@@ -75,9 +75,15 @@ def open_at(model: type[Row], now: datetime | sa.BindParameter[Any]) -> sa.Colum
 
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:
     """Say that none of the rows is due and free any more; nothing is locked for that."""
+    return (await session.execute(_any_open(model), {"given_ids": list(ids), "given_at": now})).first() is None
+
+
+@cache
+def _any_open(model: type[Row]) -> sa.Select[UUID]:
+    """Made once: see models.bulk."""
     kept = model.mapped()
-    any_row = sa.select(col(kept.id)).where(among(col(kept.id), ids), open_at(kept, now)).limit(1)
-    return (await session.execute(any_row)).first() is None
+    those = among_given(col(kept.id), "given_ids")
+    return sa.select(col(kept.id)).where(those, open_at(kept, sa.bindparam("given_at"))).limit(1)
 
 
 async def claim(

@@ -5,6 +5,8 @@ import subprocess
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from ingress.embedded import _postgres_binaries
 from lifecycle import GrantStatus
 from models import AuthSessionStatus, CampaignItem, CampaignStatus, Event, Outcome
@@ -59,6 +61,7 @@ async def ours(life: Life) -> dict[str, GrantStatus]:
     return {grant.id: grant.status for grant in grants if grant.status is not GrantStatus.DELETED}
 
 
+@pytest.mark.long
 async def test_an_hour_old_backup_is_repaired_by_a_sync(life: Life, database_url: str, tmp_path: Path) -> None:
     ctx, sim = life.ctx, life.sim
     grants = await known(ctx, sim, 60)

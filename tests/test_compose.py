@@ -191,6 +191,7 @@ def test_what_web_is_asked_and_what_nylas_is_told_are_addresses_that_web_serves(
     assert set(re.findall(r"PUBLIC_URL(/[a-z/]+)`", README)) - {"/connect/google"} <= served
 
 
+@pytest.mark.long
 def test_beat_is_healthy_while_its_lock_is_held(valkey: str, python: str) -> None:
     url = valkey.rpartition("/")[0] + "/9"
     lock = subprocess.check_output([python, "-c", LOCK_KEY], cwd=ROOT, text=True).strip()
@@ -201,6 +202,7 @@ def test_beat_is_healthy_while_its_lock_is_held(valkey: str, python: str) -> Non
         redis.delete(lock)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_not_there_is_not_healthy(valkey: str, python: str) -> None:
     assert not healthy("worker", python, EVERGRANT_REDIS_URL=valkey)
 

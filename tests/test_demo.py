@@ -29,6 +29,7 @@ def processes_naming(folder: str) -> list[str]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="reads /proc, which only Linux has")
 @pytest.mark.parametrize(
     ("arguments", "end"),
@@ -73,6 +74,7 @@ def test_nothing_is_left_running_when_the_demo_is_ended(arguments: list[str], en
             assert "nothing is left running" in said
 
 
+@pytest.mark.long
 def test_the_demo_sees_what_it_should_see_and_says_so() -> None:
     done = subprocess.run([sys.executable, "-m", "ingress", "demo"], capture_output=True, text=True, timeout=110)
     assert done.returncode == 0, done.stdout[-3_000:]

@@ -77,6 +77,7 @@ def test_a_child_ends_when_it_is_told_to(tmp_path: Path) -> None:
     child.stop()  # once more is nothing
 
 
+@pytest.mark.long
 def test_a_child_is_ended_by_the_signal_of_its_choice(tmp_path: Path) -> None:
     """PostgreSQL's SIGTERM waits for its clients; its SIGINT does not."""
     child = shell(f"trap 'exit 42' INT; echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done", end_by=signal.SIGINT)
@@ -174,6 +175,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder) / "postgres"
 
 
+@pytest.mark.long
 async def test_a_postgresql_answers_once_it_is_started_and_keeps_its_cluster(open_folder: Path) -> None:
     """Also after a crash, when it listens long before it takes anybody in."""
     server, url = start_postgres(open_folder)
@@ -213,6 +215,7 @@ print("stopped", flush=True)
 """
 
 
+@pytest.mark.long
 def test_a_program_that_dies_is_started_again_after_waits_that_grow(python: str, tmp_path: Path) -> None:
     """One that lives is left alone, and all end with the supervisor."""
     port, log = free_port(), tmp_path / "keeper.log"

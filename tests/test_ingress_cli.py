@@ -132,6 +132,7 @@ async def test_migrating_twice_is_fine(terminal: Terminal, evergrant: Command, d
     await database.close()
 
 
+@pytest.mark.long
 async def test_grants_are_imported_and_listed(
     terminal: Terminal, evergrant: Command, database: Database, sim: Running
 ) -> None:

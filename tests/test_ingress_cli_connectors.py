@@ -128,6 +128,7 @@ async def test_a_connector_is_deleted_after_saying_how_many_grants_stop(evergran
     assert "no connector for 'microsoft'. Make one: evergrant connectors create microsoft" in gone.err
 
 
+@pytest.mark.long
 async def test_on_a_terminal_it_asks_and_takes_no_for_an_answer(evergrant: Command, sim: Running) -> None:
     """A process of its own, since it takes a terminal to be asked at."""
     ours, its = pty.openpty()

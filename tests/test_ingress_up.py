@@ -53,6 +53,7 @@ async def loaded_by(python: str, *imports: str) -> set[str]:
     return set(out.decode().split())
 
 
+@pytest.mark.long
 def test_an_empty_folder_is_enough_and_who_looks_after_the_parts_loads_none_of_what_they_need(
     started: tuple[Child, str, Path],
 ) -> None:
@@ -72,6 +73,7 @@ def test_an_empty_folder_is_enough_and_who_looks_after_the_parts_loads_none_of_w
     assert imported.isdisjoint(A_DATABASE | MESSAGES | NYLAS | A_WEB_FRONT)
 
 
+@pytest.mark.long
 def test_it_says_that_a_part_can_not_start_and_ends(python: str, environ: dict[str, str], tmp_path: Path) -> None:
     broken = tmp_path / "broken.db"
     broken.write_text("no database")
@@ -97,6 +99,7 @@ async def test_a_worker_loads_no_web_front_and_no_simulator(python: str) -> None
     assert loaded.isdisjoint(A_WEB_FRONT | {"simulator"})
 
 
+@pytest.mark.long
 async def test_a_web_front_loads_no_simulator_and_nothing_of_beat(python: str) -> None:
     loaded = await loaded_by(python, "ingress.cli", "ingress.migrating", "ingress.web", "worker.logs")
     assert loaded >= A_WEB_FRONT

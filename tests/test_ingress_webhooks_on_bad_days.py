@@ -147,6 +147,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         sink.close()
 
 
+@pytest.mark.long
 async def test_connections_to_postgresql_that_hang_are_given_up(
     without_database: None, postgres: str, valkey: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +212,7 @@ async def fifty(web: httpx.AsyncClient) -> None:
     assert max(took for _, took in answers) < 0.25
 
 
+@pytest.mark.long
 @only_sqlite
 async def test_nobody_waits_for_a_valkey_that_hangs_or_that_is_dead(
     installed: None, database: Database, tmp_path: Path

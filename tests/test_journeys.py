@@ -41,6 +41,7 @@ def renewals(there: Installation) -> int:
     return asked
 
 
+@pytest.mark.long
 def test_a_worker_killed_in_the_middle_of_a_campaign_leaves_nothing_undone(there: Installation, url: str) -> None:
     there.start("simulator", "worker")
     seed(there, 200)
@@ -63,6 +64,7 @@ def test_a_worker_killed_in_the_middle_of_a_campaign_leaves_nothing_undone(there
     assert len(twice) <= before["max_in_flight"] + there.concurrency
 
 
+@pytest.mark.long
 @only_sqlite
 def test_webhooks_get_200_while_valkey_hangs_and_is_wiped_and_all_are_settled(there: Installation, url: str) -> None:
     there.start("simulator", "worker", "web")
@@ -120,6 +122,7 @@ def test_the_same_webhook_fifty_times_at_once_is_one_event_and_one_change(there:
     assert read(url, told, changes) == [1, 1]
 
 
+@pytest.mark.long
 @only_sqlite
 def test_one_worker_holds_as_many_calls_in_flight_as_it_is_told_to(tmp_path: Path, url: str) -> None:
     there = Installation(tmp_path, url, concurrency=200)

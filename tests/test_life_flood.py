@@ -56,6 +56,7 @@ async def tell_all(there: Installation, grants: list[str]) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_flood_of_expiries_is_settled_by_a_few_pages_of_the_list(there: Installation, database_url: str) -> None:
     there.start("simulator", "web", "worker")

@@ -73,6 +73,7 @@ async def open_of(ctx: Context, name: str) -> int:
         return await session.scalar(select(func.count()).where(of_them, col(Event.settled_at).is_(None))) or 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_five_thousand_grants_that_fail_all_the_time_do_not_starve_fifty_that_are_due(
     ctx: Context, clock: SetClock, rings: Rings

@@ -118,6 +118,7 @@ async def test_a_renewed_lease_keeps_others_out(database: Database) -> None:
     assert sorted((await take(database, ids, NOON + LEASE * 2))[1]) == sorted(ids)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_those_who_claim_renew_and_settle_the_same_rows_never_block_each_other(database: Database) -> None:
     """They lock many rows each, so they must do it in one order: a deadlock would fail one of them."""

@@ -95,6 +95,7 @@ async def test_sqlite_is_opened_to_survive_a_power_cut(sqlite: Database, pragma:
             assert (await session.execute(text(f"PRAGMA {pragma}"))).scalar_one() == value
 
 
+@pytest.mark.long
 async def test_two_processes_that_count_in_one_row_lose_nothing(database: Database, database_url: str) -> None:
     """Each reads, adds one and writes, a hundred times: without a lock SQLite would keep a fraction of the 200."""
     await a_grant(database)

@@ -52,6 +52,7 @@ def hangs(there: Installation, database_url: str) -> None:
     there.until(lambda: read(database_url, HELD)[0] > 0, seconds=20, what="rows are held")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seconds", "times"), [("4", 1), ("600", 2)], ids=["in its time", "by a second signal"])
 def test_a_worker_hands_back_what_it_can_not_finish(
     there: Installation, database_url: str, seconds: str, times: int
@@ -70,6 +71,7 @@ def test_a_worker_hands_back_what_it_can_not_finish(
     there.until(lambda: read(database_url, UNSETTLED) == [0], seconds=30, what="another worker settles them")
 
 
+@pytest.mark.long
 @only_sqlite
 def test_a_worker_lets_finish_what_runs(there: Installation, database_url: str) -> None:
     there.start("simulator", "web", "worker")
@@ -83,6 +85,7 @@ def test_a_worker_lets_finish_what_runs(there: Installation, database_url: str) 
     assert "worker.hands_back" not in (there.folder / "worker.log").read_text()
 
 
+@pytest.mark.long
 @only_sqlite
 def test_web_and_beat_end_with_0_as_well(there: Installation) -> None:
     there.start("simulator", "web")
@@ -92,6 +95,7 @@ def test_web_and_beat_end_with_0_as_well(there: Installation) -> None:
     assert told(beat) == 0, there.last_words()
 
 
+@pytest.mark.long
 @only_sqlite
 @pytest.mark.parametrize("times", [1, 2])
 def test_up_ends_all_its_parts_and_then_itself(there: Installation, times: int) -> None:

@@ -5,6 +5,7 @@ import pytest
 from storm.bounce import bounce
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_work_goes_on_after_each_bounce_and_no_worker_dies() -> None:
     bounced = bounce(3)

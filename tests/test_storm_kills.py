@@ -40,6 +40,7 @@ async def killed(kind: str, on: Databases, point: str, change: Callable[[], None
     return await run_case(BY_NAME[kind], on, fatal=Point(point), undisturbed=whole.said, change=change)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "point"), [("campaign", "after POST /v3/connect/custom"), ("retirement", "after DELETE /v3/grants/{id}")]
 )
@@ -49,6 +50,7 @@ async def test_work_that_is_killed_comes_to_the_same_end_on_sqlite(files: Sqlite
     assert (result.broken, result.points[-1]) == ([], Point(point))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("kind", "point"),
     [

@@ -11,6 +11,7 @@ from storm.mass_expiry.running import mass_expiry
 GRANTS = 1_000
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_of_many_grants_that_expire_at_once_all_are_settled_and_one_incident_is_told(tmp_path: Path) -> None:
     outcome = await mass_expiry(

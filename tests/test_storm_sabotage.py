@@ -17,6 +17,7 @@ WELL: dict[int, list[str]] = {promise.number: [] for promise in PROMISES}
 TRIAL = next(trial for trial in TRIALS if trial.sabotage == "a code is logged")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_a_storm_sees_that_a_secret_is_logged(tmp_path: Path) -> None:
     storm = await Trials(tmp_path, tell=lambda _: None).sabotaged(TRIAL)

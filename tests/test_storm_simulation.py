@@ -35,6 +35,7 @@ def simulated(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.long
 def test_what_is_promised_holds_in_each_seed() -> None:
     done = simulated(SEEDS, "--lanes", "1")
 
@@ -42,6 +43,7 @@ def test_what_is_promised_holds_in_each_seed() -> None:
     assert f"{SEEDS} seeds of 200 steps, 0 broken" in done.stdout
 
 
+@pytest.mark.long
 def test_a_seed_runs_again_exactly() -> None:
     first, second = simulated("--seed", "7"), simulated("--seed", "7")
 
@@ -49,6 +51,7 @@ def test_a_seed_runs_again_exactly() -> None:
     assert first.stdout.splitlines()[-1] == second.stdout.splitlines()[-1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [

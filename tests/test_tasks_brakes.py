@@ -134,6 +134,7 @@ async def test_what_comes_slowly_is_normal(braked: Context, sim: Running, clock:
     assert await statuses(braked) == {GrantStatus.EXPIRED: 40}
 
 
+@pytest.mark.long
 async def test_far_from_the_limit_what_was_done_is_not_counted_each_time(
     ctx: Context, sim: Running, clock: SetClock
 ) -> None:

@@ -34,6 +34,7 @@ def calls(sim: Running) -> int:
     return sim.state.calls.by_path[POST]
 
 
+@pytest.mark.long
 async def test_a_pause_lets_what_is_under_way_end_and_sends_nothing_more(
     ctx: Context, sim: Running, clock: SetClock, rings: Rings
 ) -> None:
@@ -111,6 +112,7 @@ async def test_a_worker_that_died_with_items_in_hand_does_not_keep_a_cancelled_c
     assert await give_up(ctx, campaign_id)
 
 
+@pytest.mark.long
 async def test_too_many_failures_stop_a_campaign_until_somebody_resumes_it(
     ctx: Context, sim: Running, rings: Rings
 ) -> None:

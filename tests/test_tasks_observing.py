@@ -69,6 +69,7 @@ async def test_thousands_that_are_asked_for_at_once_are_read_from_the_list(ctx: 
     assert sim.state.calls.by_path == {LIST: 20}
 
 
+@pytest.mark.long
 async def test_a_storm_of_hints_is_settled_by_a_few_pages(ctx: Context, sim: Running, clock: SetClock) -> None:
     grant_ids = await known(ctx, sim, 600)
     clock.forward(minutes=1)

@@ -91,6 +91,7 @@ async def test_a_campaign_stands_still_while_more_waits_than_it_may_and_goes_on_
     assert await standing(ctx, campaign) is CampaignStatus.FINISHED
 
 
+@pytest.mark.long
 @only_sqlite
 def test_webhooks_are_settled_while_a_campaign_is_held_back_and_it_ends_as_well(
     tmp_path: Path, database: Database, database_url: str

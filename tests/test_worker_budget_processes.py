@@ -106,6 +106,7 @@ async def shared(nylas: str, valkey: str) -> Figures:
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60 + CALLS // 20)
 async def test_processes_share_one_budget_and_whoever_has_somebody_waiting_goes_first(nylas: str, valkey: str) -> None:
     figures = await shared(nylas, valkey)

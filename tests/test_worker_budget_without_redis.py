@@ -142,6 +142,7 @@ async def test_it_goes_back_to_redis_when_that_is_back(
         await redis.aclose()
 
 
+@pytest.mark.long
 async def test_no_second_is_too_full_when_redis_goes_and_comes_back(tmp_path: Path, nylas_app: str) -> None:
     """They notice at different times that it is back, and come back to it together."""
     with running(tmp_path) as server:

@@ -124,6 +124,7 @@ def test_a_revoke_cancels_the_coroutine_and_its_finally_block_runs(
     assert shared.waiting == 0, "what was revoked does not come back"
 
 
+@pytest.mark.long
 def test_a_warm_shutdown_lets_running_tasks_finish_and_acknowledges_them(app: "Celery[Any]", start: Started) -> None:
     worker = start(concurrency=8)
     story = send(app, 8, seconds=1.5)
@@ -134,6 +135,7 @@ def test_a_warm_shutdown_lets_running_tasks_finish_and_acknowledges_them(app: "C
     assert (worker.waiting, worker.unacked) == (0, 0)
 
 
+@pytest.mark.long
 def test_what_was_prefetched_comes_back_at_a_warm_shutdown(app: "Celery[Any]", start: Started) -> None:
     worker = start(concurrency=2, worker_prefetch_multiplier=4)
     story = send(app, 12, seconds=2)
@@ -146,6 +148,7 @@ def test_what_was_prefetched_comes_back_at_a_warm_shutdown(app: "Celery[Any]", s
     assert done <= 4, "no new task is begun once the worker was told to stop"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("_once_more", range(2))
 def test_a_cold_shutdown_is_quick_and_loses_no_message(app: "Celery[Any]", start: Started, _once_more: int) -> None:
     """A job that ends before Celery has marked its request would look revoked, and be acknowledged."""
@@ -160,6 +163,7 @@ def test_a_cold_shutdown_is_quick_and_loses_no_message(app: "Celery[Any]", start
     assert worker.told(story, "ended") == 40, f"not each finally block ran to its end:\n{worker.log.read_text()}"
 
 
+@pytest.mark.long
 def test_what_a_cold_shutdown_gave_back_is_done_by_the_next_worker(app: "Celery[Any]", start: Started) -> None:
     worker = start(concurrency=2, worker_prefetch_multiplier=4)
     story = send(app, 12, seconds=60)
@@ -173,6 +177,7 @@ def test_what_a_cold_shutdown_gave_back_is_done_by_the_next_worker(app: "Celery[
     assert worker.waiting == 0
 
 
+@pytest.mark.long
 def test_a_soft_shutdown_gives_short_tasks_their_time_and_the_long_ones_back(
     app: "Celery[Any]", start: Started
 ) -> None:

@@ -7,6 +7,7 @@ from ingress.children import free_port
 from worker.app import make_app
 
 
+@pytest.mark.long
 def test_a_redis_that_is_away_is_asked_again_every_two_seconds_at_least() -> None:
     app = make_app(f"redis://127.0.0.1:{free_port()}/0")
     waits: list[float] = []

@@ -75,6 +75,7 @@ class Worker:
             await asyncio.sleep(answer.wait + self._held_up * (len(self.seconds) % 7) / 6)
 
 
+@pytest.mark.long
 async def test_no_sliding_second_holds_more_than_the_limit_though_processes_are_held_up(
     redis: Any, nylas_app: str
 ) -> None:
@@ -85,6 +86,7 @@ async def test_no_sliding_second_holds_more_than_the_limit_though_processes_are_
     assert times[-1] - times[0] >= 2.9, "150 calls fill three seconds"
 
 
+@pytest.mark.long
 async def test_what_fell_behind_is_caught_up_within_the_limit(redis: Any, nylas_app: str) -> None:
     worker = Worker(redis, nylas_app)
     await worker.work(5)
@@ -96,6 +98,7 @@ async def test_what_fell_behind_is_caught_up_within_the_limit(redis: Any, nylas_
     assert most_in(1, worker.seconds) <= RATE
 
 
+@pytest.mark.long
 async def test_a_line_that_is_lost_is_told_of_what_the_processes_remember(redis: Any, nylas_app: str) -> None:
     workers = [Worker(redis, nylas_app) for _ in range(2)]
     working = [asyncio.create_task(worker.work(70)) for worker in workers]

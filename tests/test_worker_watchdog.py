@@ -110,6 +110,7 @@ def rings(app: "Celery[Any]") -> None:
     doorbell.stop(grace=10)
 
 
+@pytest.mark.long
 def test_a_worker_that_takes_no_message_is_ended(
     start: Callable[[str], "subprocess.Popen[bytes]"], app: "Celery[Any]", log: Path
 ) -> None:
@@ -121,11 +122,13 @@ def test_a_worker_that_takes_no_message_is_ended(
     assert "it takes no messages" in log.read_text()
 
 
+@pytest.mark.long
 def test_a_worker_whose_loop_is_deaf_is_ended(start: Callable[[str], "subprocess.Popen[bytes]"], log: Path) -> None:
     assert start("deaf").wait(30) == EXIT_CODE
     assert "its loop is deaf" in log.read_text()
 
 
+@pytest.mark.long
 def test_a_worker_that_has_nothing_to_take_or_no_redis_is_let_be(
     start: Callable[[str], "subprocess.Popen[bytes]"], app: "Celery[Any]", valkey: str, log: Path
 ) -> None:

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from tasks.context import Context
-from tasks.notices.delivering import deliver
+from tasks.notices.delivering import deliver, send
 from tasks.notices.fanning_out import fan_out_few
 from tasks.notices.ringing import ring_deliveries
+from worker.due import Part, due_now
 from worker.sweeper import ring_for_telling
 
 FEW = 10
+TO_TELL = (Part.NOTICES, Part.DELIVERIES)
 PLACES = 4
 
 
@@ -32,16 +34,22 @@ class Onward:
             return
         self._free -= 1
         try:
-            await self._send(context, deliveries)
-            notices, more = await fan_out_few(context, FEW)
-            if notices == FEW:
-                await ring_for_telling(context)
-            await self._send(context, more)
+            if 0 < len(deliveries) <= FEW:
+                await send(context, deliveries)
+            due = await due_now(context, TO_TELL)
+            if Part.DELIVERIES in due:
+                await ring_deliveries(context)
+            if Part.NOTICES in due:
+                await _tell_few(context)
         finally:
             self._free += 1
 
-    async def _send(self, context: Context, deliveries: Sequence[UUID]) -> None:
-        if len(deliveries) > FEW:
-            await ring_deliveries(context)
-        elif deliveries:
-            await deliver.run(context, deliveries)
+
+async def _tell_few(context: Context) -> None:
+    notices, deliveries = await fan_out_few(context, FEW)
+    if notices == FEW:
+        await ring_for_telling(context)
+    if len(deliveries) > FEW:
+        await ring_deliveries(context)
+    elif deliveries:
+        await deliver.run(context, deliveries)

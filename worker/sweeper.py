@@ -21,7 +21,7 @@ from tasks.context import BULK_CHUNKS_AT_ONCE, Context
 from tasks.notices.ringing import may_be_told, ring_deliveries
 from tasks.retirement_plans import finish_plans, of_application
 from tasks.yielding import bulk_waits
-from worker.due import Part, can_be_probed, due_now, has_ended, is_due, our_events, was_cancelled
+from worker.due import Part, can_be_probed, due_now, has_ended, our_events, was_cancelled
 
 log = structlog.get_logger()
 
@@ -118,7 +118,7 @@ async def ring_for_telling(context: Context, deliveries: Collection[UUID] = ()) 
     """Ring for the notices that are due, if any are, and where deliveries were written for those."""
     if deliveries:
         await ring_deliveries(context)
-    if await is_due(context, Part.NOTICES):
+    if await due_now(context, (Part.NOTICES,)):
         await _notices(context)
 
 

@@ -9,14 +9,14 @@ from uuid import UUID
 
 import structlog
 from celery import shared_task
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle.patience import PATIENCE, pause
 from models import Delivery, DeliveryData, Endpoint, GrantData, Notice, NoticeData, Outcome
 from models.among import among_given
-from models.bulk import GRANTS, write_changes
+from models.bulk import GRANTS
 from models.claims import close, postpone
 from models.kinds import DELIVERY_DUE
 from models.row import table_of
@@ -38,49 +38,69 @@ Results = Sequence[tuple[DeliveryData, Attempt]]
 @shared_task(name=DELIVERY_DUE)
 async def deliver(ctx: Context, delivery_ids: Sequence[UUID]) -> None:
     """Send what is due, to each endpoint by itself: one that is slow or dead keeps no other waiting."""
-    by_endpoint = await _by_endpoint(ctx, delivery_ids)
-    ends = await asyncio.gather(
-        *(_deliver_to(ctx, endpoint, ids) for endpoint, ids in by_endpoint), return_exceptions=True
-    )
+    for endpoint_id in await send(ctx, delivery_ids):
+        await ring_deliveries(ctx, endpoint_id)
+
+
+async def send(ctx: Context, delivery_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """Do so, and ring for nothing; return the endpoints to which more may be due now."""
+    by_endpoint = await _read(ctx, delivery_ids)
+    ends = await asyncio.gather(*(_send_to(ctx, *one) for one in by_endpoint), return_exceptions=True)
     for end in ends:
         if isinstance(end, BaseException):
             raise end
+    return [endpoint.id for (endpoint, _), end in zip(by_endpoint, ends, strict=True) if end]
 
 
-async def _by_endpoint(ctx: Context, ids: Sequence[UUID]) -> list[tuple[Endpoint, list[UUID]]]:
-    found: dict[UUID, tuple[Endpoint, list[UUID]]] = {}
+Matters = Mapping[UUID, Matter | None]
+"""What each delivery is about; None where an earlier one goes first."""
+
+
+async def _read(ctx: Context, ids: Sequence[UUID]) -> list[tuple[Endpoint, Matters]]:
+    """Read at once, by endpoint, what the deliveries are about."""
+    found: dict[UUID, tuple[Endpoint, dict[UUID, Matter | None]]] = {}
     async with ctx.database.reading() as session:
-        for endpoint, delivery_id in await session.execute(_endpoints_of(), {"ids": list(ids)}):
-            found.setdefault(endpoint.id, (endpoint, []))[1].append(delivery_id)
+        for endpoint, delivery_id, is_first, *told in await session.execute(_told(), {"ids": list(ids)}):
+            matters = found.setdefault(endpoint.id, (endpoint, {}))[1]
+            matters[delivery_id] = _matter(told) if is_first else None
     return list(found.values())
 
 
+def _matter(told: Sequence[Any]) -> Matter:
+    notice = dict(zip(NOTICES.c.keys(), told[: len(NOTICES.c)], strict=True))
+    grant = dict(zip(GRANTS.c.keys(), told[len(NOTICES.c) :], strict=True))
+    return Matter(NoticeData.read(notice), GrantData.read(grant) if grant["id"] else None)
+
+
 @cache
-def _endpoints_of() -> Select[Endpoint, UUID]:
+def _told() -> Select[*tuple[Any, ...]]:
     """Made once: see models.bulk."""
-    wanted = select(Endpoint, col(Delivery.id)).join(Delivery, col(Delivery.endpoint_id) == col(Endpoint.id))
-    return wanted.where(among_given(col(Delivery.id), "ids")).order_by(col(Delivery.id))
+    to = select(Endpoint, col(Delivery.id), first_in_line(), *NOTICES.c, *GRANTS.c).join(
+        Delivery, col(Delivery.endpoint_id) == col(Endpoint.id)
+    )
+    about = to.join(NOTICES, col(Delivery.notice_id) == NOTICES.c.id)
+    about = about.join(GRANTS, NOTICES.c.grant_id == GRANTS.c.id, isouter=True)
+    return about.where(among_given(col(Delivery.id), "ids")).order_by(col(Delivery.id))
 
 
-async def _deliver_to(ctx: Context, endpoint: Endpoint, ids: Sequence[UUID]) -> None:
-    """Send to one endpoint, if it is not resting, and if nobody else in this process is at it.
+async def _send_to(ctx: Context, endpoint: Endpoint, matters: Matters) -> bool:
+    """Send to one endpoint, if it is not resting, and if nobody else in this process is at it; say whether it was so.
 
     What is let lie stays due, and is rung for when the one at work is done, or the rest is over.
     """
     if endpoint.id in ctx.outbound.busy or (endpoint.rests_until and endpoint.rests_until > ctx.now()):
-        return
-    if endpoint.failing_since:
-        ids = ids[:1]
+        return False
+    ids = list(matters)[:1] if endpoint.failing_since else list(matters)
     ctx.outbound.busy.add(endpoint.id)
     try:
         async with claimed(ctx, DeliveryData, ids) as claim:
             if endpoint.removed_at:
                 await _cancel(claim)
             elif claim.rows:
-                await _send_all(claim, endpoint)
+                await _send_all(claim, endpoint, matters)
     finally:
         ctx.outbound.busy.discard(endpoint.id)
-    await ring_deliveries(ctx, endpoint.id)
+    return True
 
 
 async def _cancel(claim: Claim[DeliveryData]) -> None:
@@ -89,17 +109,16 @@ async def _cancel(claim: Claim[DeliveryData]) -> None:
             close(row, Outcome.CANCELLED, now=claim.ctx.now(), reason="the endpoint was removed")
 
 
-async def _send_all(claim: Claim[DeliveryData], endpoint: Endpoint) -> None:
+async def _send_all(claim: Claim[DeliveryData], endpoint: Endpoint, matters: Matters) -> None:
     """Send side by side, a few at once, and stop where the endpoint shows that it is in trouble."""
     ctx = claim.ctx
-    matters = await _read(ctx, claim.rows)
     results: asyncio.Queue[tuple[DeliveryData, Attempt]] = asyncio.Queue()
     gate, trouble = asyncio.Semaphore(AT_ONCE), asyncio.Event()
 
     async def one(row: DeliveryData) -> None:
         async with gate:
-            held_back = trouble.is_set() or row.id not in matters
-            result = UNTRIED if held_back else await attempt(ctx, matters[row.id], endpoint)
+            matter = None if trouble.is_set() else matters[row.id]
+            result = await attempt(ctx, matter, endpoint) if matter else UNTRIED
             if result.end in (End.TROUBLE, End.GONE):
                 trouble.set()
         results.put_nowait((row, result))
@@ -109,27 +128,6 @@ async def _send_all(claim: Claim[DeliveryData], endpoint: Endpoint) -> None:
         for row in claim.rows:
             group.create_task(one(row))
     await _see_to(ctx, endpoint, settling.result())
-
-
-async def _read(ctx: Context, rows: Sequence[DeliveryData]) -> Mapping[UUID, Matter]:
-    """Read at once what the deliveries are about, of those that no earlier one goes before."""
-    async with ctx.database.reading() as session:
-        found = await session.execute(_matters(), {"ids": [row.id for row in rows]})
-        return {row[0]: _matter(row) for row in found}
-
-
-def _matter(row: Row[*tuple[Any, ...]]) -> Matter:
-    notice = dict(zip(NOTICES.c.keys(), row[1 : 1 + len(NOTICES.c)], strict=True))
-    grant = dict(zip(GRANTS.c.keys(), row[1 + len(NOTICES.c) :], strict=True))
-    return Matter(NoticeData.read(notice), GrantData.read(grant) if grant["id"] else None)
-
-
-@cache
-def _matters() -> Select[*tuple[Any, ...]]:
-    """Made once: see models.bulk."""
-    told = select(col(Delivery.id), *NOTICES.c, *GRANTS.c).join(NOTICES, col(Delivery.notice_id) == NOTICES.c.id)
-    of_grants = told.join(GRANTS, NOTICES.c.grant_id == GRANTS.c.id, isouter=True)
-    return of_grants.where(among_given(col(Delivery.id), "ids"), first_in_line())
 
 
 async def _settle_as_they_come(
@@ -149,12 +147,14 @@ async def _settle_as_they_come(
 
 async def _settle(claim: Claim[DeliveryData], endpoint: Endpoint, batch: Results) -> None:
     ctx, now = claim.ctx, claim.ctx.now()
-    results: Mapping[UUID, Attempt] = {row.id: result for row, result in batch}
-    async with claim.settling([row for row, _ in batch]) as (session, rows):
-        for row in rows:
-            _settle_one(row, results[row.id], now=now, chance=ctx.chance())
-        await write_changes(session, rows)
-        await _note(ctx, session, endpoint, [result for _, result in batch], now=now)
+    rows, ends = [row for row, _ in batch], [result for _, result in batch]
+    for row, result in batch:
+        _settle_one(row, result, now=now, chance=ctx.chance())
+    if not _is_news(endpoint, ends):
+        await claim.write(rows)
+        return
+    async with claim.settling_together(rows) as (session, _ours):
+        await _note(ctx, session, endpoint, ends, now=now)
 
 
 def _settle_one(row: DeliveryData, result: Attempt, *, now: datetime, chance: float) -> None:
@@ -184,16 +184,22 @@ def in_vain(result: Attempt) -> str:
     return f"given up after {PATIENCE.days} days: {result.reason}"
 
 
+def _worst(results: Sequence[Attempt]) -> Attempt | None:
+    return next((result for result in results if result.end is End.TROUBLE), None)
+
+
+def _is_news(endpoint: Endpoint, results: Sequence[Attempt]) -> bool:
+    """Whether an endpoint has got into trouble, or takes notices again."""
+    works = any(result.end in (End.TAKEN, End.REFUSED) for result in results)
+    return _worst(results) is not None or bool(works and endpoint.failing_since)
+
+
 async def _note(
     ctx: Context, session: AsyncSession, endpoint: Endpoint, results: Sequence[Attempt], *, now: datetime
 ) -> None:
     """Write down that an endpoint is in trouble, and for how long it rests; or that it takes notices again."""
-    worst = next((result for result in results if result.end is End.TROUBLE), None)
-    works = any(result.end in (End.TAKEN, End.REFUSED) for result in results)
-    if not worst and not (works and endpoint.failing_since):
-        return
     row = await session.get_one(Endpoint, endpoint.id, with_for_update=True, populate_existing=True)
-    if worst:
+    if worst := _worst(results):
         if row.failing_since is None:
             log.warning("endpoint.failing", endpoint_id=str(row.id), reason=worst.reason)
         row.failing_since, row.last_error = row.failing_since or now, worst.reason

@@ -7,7 +7,7 @@ from functools import cache
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import ColumnElement, Select, bindparam, func, not_, select
+from sqlalchemy import Select, bindparam, func, not_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,7 +17,7 @@ from lifecycle.reminding import ESCALATION, number_after
 from models import MOOT, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
 from models.among import among_given
 from models.bulk import read_grants, write_changes
-from models.claims import close, open_at, postpone, still_ours
+from models.claims import close, postpone, still_ours
 from models.kinds import NOTICE_DUE
 from tasks.brakes import put_on, room_for
 from tasks.claiming import Claim, claimed
@@ -46,18 +46,9 @@ async def fan_out_few(ctx: Context, most: int) -> tuple[int, Sequence[UUID]]:
 
     Returns how many notices they were, and their deliveries.
     """
-    due = may_be_told(ctx.application_id)
-    if not await _any_due(ctx, due):  # most often nothing is, and asking takes one round trip instead of three
-        return 0, []
-    async with claimed(ctx, NoticeData, [], others=due, most=most) as claim:
+    async with claimed(ctx, NoticeData, [], others=may_be_told(ctx.application_id), most=most) as claim:
         deliveries = await _fan_out(claim) if claim.rows else []
         return len(claim.rows), [delivery.id for delivery in deliveries]
-
-
-async def _any_due(ctx: Context, due: ColumnElement[bool]) -> bool:
-    one = select(col(Notice.id)).where(open_at(Notice, ctx.now()), due).order_by(col(Notice.due_at)).limit(1)
-    async with ctx.database.reading() as session:
-        return (await session.execute(one)).first() is not None
 
 
 async def _fan_out(claim: Claim[NoticeData]) -> Sequence[DeliveryData]:

@@ -52,7 +52,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What a delivery is about, as it stood when the delivery was claimed."""
+    """What a delivery is about, as it stood just before the delivery was claimed."""
 
     notice: NoticeData
     grant: GrantData | None
