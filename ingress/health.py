@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from ingress.front import Front
 from lifecycle.incidents import Scope
-from models.migrations import Standing, standing
+from models.migrations.standing import Standing, standing
 from tasks.incidents import open_incidents
 from worker.broker import Broker
 

@@ -7,7 +7,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ingress.terminal import fail
 from models.database import Database
-from models.migrations import Standing, standing, upgrade
+from models.migrations.standing import Standing, standing
 from worker.settings import Settings
 
 log = structlog.get_logger()
@@ -21,7 +21,10 @@ def migrate(settings: Settings) -> None:
     async def run() -> None:
         database = Database(settings.database)
         try:
-            await upgrade(database)
+            if await standing(database) is Standing.BEHIND:
+                from models.migrations.run import upgrade
+
+                await upgrade(database)
         finally:
             await database.close()
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from math import ceil
 from types import FrameType
+from typing import Any
 
 import structlog
 import uvicorn
@@ -16,10 +17,11 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 
 from ingress import health, reauth, sign_in, webhooks
-from ingress.api.app import PATH, make_api
+from ingress.api import PATH
 from ingress.door import Door
 from ingress.front import Front
 from ingress.intake import Intake
+from ingress.late_api import LateApi
 from ingress.presence import stay_present
 from models.database import Database
 from worker.app import make_app
@@ -37,7 +39,7 @@ INTAKE_PATIENCE = timedelta(seconds=3)
 
 def make_web(settings: Settings, *, redis_url: str) -> Starlette:
     """Make the web application; its parts open when it starts, on the loop that serves it."""
-    api = make_api()
+    api = LateApi()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -48,7 +50,7 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
         intake = Intake(own, ring=doorbell.ring)
         application = runtime.application
         secret = runtime.context.keys.reveal(application, "webhook_secret") if application.webhook_secret else ""
-        app.state.front = api.state.front = Front(settings, runtime.context, intake, _listed(secret))
+        app.state.front = Front(settings, runtime.context, intake, _listed(secret))
         app.state.broker = Broker(redis_url)
         for_ever = (
             intake.run(),
@@ -56,7 +58,8 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
             stay_present(runtime.context, runtime.redis),
             runtime.clock.keep_agreeing(runtime.context.database),
         )
-        loops = [asyncio.create_task(one) for one in for_ever]
+        loops: list[asyncio.Task[Any]] = [asyncio.create_task(one) for one in for_ever]
+        loops.append(api.load(app.state.front))
         log.info("web.ready", callback_url=settings.callback_url, webhook_url=settings.webhook_url)
         yield
         for loop in loops:

@@ -96,10 +96,11 @@ class Database:
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_use_lifo": True}
         seconds = patience.total_seconds()
         if self.is_sqlite:
-            options["connect_args"] = {"timeout": seconds, "cached_statements": STATEMENTS_KEPT}
+            told = {"timeout": seconds, "cached_statements": STATEMENTS_KEPT, "factory": _SqliteConnection}
+            options["connect_args"] = told
         else:
-            told = {"statement_timeout": str(int(seconds * 1000)), "application_name": "evergrant"}
-            options["connect_args"] = {"server_settings": told, "command_timeout": seconds + 2, "timeout": 5}
+            server = {"statement_timeout": str(int(seconds * 1000)), "application_name": "evergrant"}
+            options["connect_args"] = {"server_settings": server, "command_timeout": seconds + 2, "timeout": 5}
         # What a statement was given would stand in the text of its error: addresses, and sealed or refused secrets.
         options["hide_parameters"] = True
         self.engine: AsyncEngine = create_async_engine(parsed, **options)
@@ -156,6 +157,20 @@ class Database:
             await self.engine.dispose(close=False)
         if self._turnstile:
             self._turnstile.close()
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """A connection that lets go of its lock when it is closed.
+
+    That of a task that was cancelled may be closed while rows of a statement are unread. SQLite keeps it, with its
+    transaction, until the statement is gone: for minutes, where an exception refers to it, and nobody else can write.
+    """
+
+    def close(self) -> None:
+        """Roll back, and close."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
 
 
 def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:

@@ -13,7 +13,7 @@ from sqlmodel import col
 from models.among import among, chosen
 from models.claims import Claimable, open_at
 
-RING_AGAIN = timedelta(seconds=3)
+RING_AGAIN = timedelta(seconds=2)
 NOW: sa.BindParameter[Any] = sa.bindparam("given_at")
 RUNG_BEFORE: sa.BindParameter[Any] = sa.bindparam("given_rung_before")
 

@@ -22,7 +22,7 @@ from models import Application, Event, Grant
 from models.columns import new_id
 from models.database import Database
 from models.kinds import SYNC_REQUESTED
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 from models.sealing import Keyring
 from nylas_api import GRANT_TRIGGERS, NylasClient, open_http
 from simulator import Running, start

@@ -10,7 +10,7 @@ import httpx
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from ingress.api.app import PATH
+from ingress.api import PATH
 from lifecycle import GrantStatus
 from models import ApiToken, Application, Grant
 from models.auth_session import digest

@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 
 from ingress.embedded import start_postgres
 from models.database import Database
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from sqlalchemy import update
 from sqlmodel import col
 from starlette.types import Message, Receive, Scope, Send
 
-from ingress.api import campaign_events
-from ingress.api.app import PATH, Bounds
+from ingress.api import PATH, campaign_events
+from ingress.api.app import Bounds
 from models import ApiToken, Campaign, CampaignStatus
 from models.database import Database
 from tests.api import NOW, Api, opened

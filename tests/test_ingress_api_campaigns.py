@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
-from ingress.api.app import PATH
+from ingress.api import PATH
 from models import CampaignStatus, Event
 from models.database import Database
 from models.kinds import REAUTH_BULK_REQUESTED

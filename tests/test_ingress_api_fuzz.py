@@ -11,7 +11,8 @@ from openapi_schema_validator import OAS31Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from ingress.api.app import PATH, make_api
+from ingress.api import PATH
+from ingress.api.app import make_api
 from models.database import Database
 from tests.api import Api, bearer, opened
 from tests.front import installed, without_database

@@ -10,7 +10,8 @@ from sqlalchemy.exc import InvalidRequestError, OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col
 
-from ingress.api.app import MOST_BYTES, PATH
+from ingress.api import PATH
+from ingress.api.app import MOST_BYTES
 from ingress.api.bearer import BELIEVED_FOR
 from models import ApiToken
 from models.database import AWAY, Database

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from models.database import Database
-from models.migrations import Standing, standing
+from models.migrations.standing import Standing, standing
 from simulator import Running
 from tests.front import WEB, only_sqlite, told
 from tests.in_process import Command, Said

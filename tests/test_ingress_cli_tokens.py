@@ -6,7 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from ingress.api.app import PATH
+from ingress.api import PATH
 from models import ApiToken
 from models.database import Database
 from tests.api import bearer

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlmodel import SQLModel
 
 import models
 from models.database import Database
-from models.migrations import Standing, downgrade, matches_models, standing, upgrade
+from models.migrations.run import downgrade, matches_models, upgrade
+from models.migrations.standing import Standing, newest, standing
 
 VERSIONS = Path(models.__file__).parent / "migrations" / "versions"
 OURS = {"models", "tasks", "worker", "lifecycle", "nylas_api", "ingress", "simulator"}
@@ -40,6 +43,12 @@ async def test_the_tables_go_up_and_down_and_up_again(empty: Database) -> None:
     assert await tables(empty) == {"alembic_version"}
     await upgrade(empty)
     assert await tables(empty) == wanted
+
+
+def test_the_newest_revision_by_the_names_of_the_files_is_the_head_by_alembic() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(VERSIONS.parent))
+    assert newest() == ScriptDirectory.from_config(config).get_current_head()
 
 
 async def test_the_migrated_tables_are_what_the_models_declare(empty: Database) -> None:

@@ -17,7 +17,7 @@ from lifecycle import GrantStatus
 from models import Application, Grant
 from models.columns import new_id
 from models.database import Database, UnsupportedDatabase, async_url
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 
 ROOT = Path(__file__).parent.parent
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

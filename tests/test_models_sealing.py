@@ -17,7 +17,7 @@ from models import Application, AuthSession, AuthSessionStatus
 from models.columns import new_id
 from models.database import Database
 from models.inbox import told
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 from models.sealing import Keyring, Sealed, Unsealable
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -18,7 +18,7 @@ from models import Application, Notice, NoticeKind
 from models.columns import new_id
 from models.database import Database
 from models.kinds import GRANT_UPDATED, NOTICE_DUE, QUEUES, REAUTH_REQUESTED, SYNC_REQUESTED, Queue
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 from tasks.campaigns.starting import start_campaigns
 from tasks.campaigns.working import reauthenticate
 from tasks.context import Context

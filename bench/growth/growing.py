@@ -21,7 +21,7 @@ from bench.course import Contestant, Course, Figures
 from bench.growth.filling import fill
 from ingress.embedded import start_postgres
 from models.database import Database
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 from models.sealing import Keyring
 from worker.applications import ensure_application
 from worker.settings import Settings

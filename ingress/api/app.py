@@ -10,11 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ingress.api import campaign_events, campaigns, grants, links, lists, reports
+from ingress.api import PATH, campaign_events, campaigns, grants, links, lists, reports
 from ingress.api.bearer import OPEN_TO_ALL, Bearer
 from ingress.api.problems import MEDIA_TYPE, ProblemDetails, explain, unavailable
 
-PATH = "/api/v1"
 MOST_BYTES = 16 * 1024
 LARGER = {"/campaigns": 4 * 1024 * 1024}
 """10,000 names of grants stand in a body."""

@@ -15,7 +15,7 @@ from models import Application, CampaignItem, Event
 from models.claims import open_at
 from models.database import Database, async_url
 from models.kinds import EVENT_KINDS
-from models.migrations import Standing, standing
+from models.migrations.standing import Standing, standing
 from worker.settings import Settings
 
 LATE = timedelta(minutes=1)

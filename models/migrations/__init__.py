@@ -1,5 +1,1 @@
-"""The migrations of the tables, and the way to run them."""
-
-from models.migrations.run import Standing, downgrade, matches_models, standing, upgrade
-
-__all__ = ["Standing", "downgrade", "matches_models", "standing", "upgrade"]
+"""The migrations of the tables: where a database stands among them, and the way to run them."""

@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 
 from ingress.embedded import start_postgres
 from models.database import Database
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 from tasks.clock import Clock
 from tasks.notices.secrets import new_secret
 

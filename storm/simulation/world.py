@@ -18,7 +18,7 @@ from lifecycle.brake import BrakeLimits
 from lifecycle.incidents import Thresholds
 from models import Application, Endpoint
 from models.columns import new_id
-from models.migrations import upgrade
+from models.migrations.run import upgrade
 from models.sealing import Keyring
 from nylas_api import NylasClient
 from storm.books import Sent
