@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any
 
 
 @contextmanager
@@ -24,11 +25,12 @@ def _load_structlog_alone() -> None:
 
     They would bring some 160 modules, a fifteenth of what a worker loads.
     """
-    rich = sys.modules.get("rich")
-    sys.modules["rich"] = None  # type: ignore[assignment] # so that importing it fails
+    modules: dict[str, Any] = sys.modules
+    rich = modules.get("rich")
+    modules["rich"] = None  # so that importing it fails
     try:
         import_module("structlog")
     finally:
-        del sys.modules["rich"]
+        del modules["rich"]
         if rich:
-            sys.modules["rich"] = rich
+            modules["rich"] = rich
