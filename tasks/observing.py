@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import count
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Integer, ScalarSelect, Select, bindparam, func, literal, select
 from sqlmodel import col
 
 from lifecycle import GrantStatus
@@ -115,7 +116,7 @@ class Observer:
 
     async def _sweep(self, ctx: Sight, members: Askers) -> None:
         """Answer all members, by lists and at last by GETs; the GETs go on while the next ones are gathered."""
-        calls = costs(len(members), *await _holdings(ctx))
+        calls = costs(len(members), *await _holdings(ctx, len(members)))
         while members and (way := cheapest(calls)) is not Way.EACH:
             log.info("observing.list", way=way.value, grants=len(members), calls=calls[way])
             failure = await self._read_list(ctx, way, members, calls[way])
@@ -212,14 +213,22 @@ def _fail(members: Askers, error: Exception) -> None:
     members.clear()
 
 
-async def _holdings(ctx: Sight) -> tuple[int, int]:
-    """Count the grants that we hold, and those of them that are expired."""
-    counted = (
-        select(col(Grant.status), func.count())
-        .where(col(Grant.application_id) == ctx.application_id, col(Grant.status) != GrantStatus.DELETED)
-        .group_by(col(Grant.status))
-    )
+async def _holdings(ctx: Sight, wanted: int) -> tuple[int, int]:
+    """Count the grants that we hold, and those of them that are expired, as far as a list of them would be worth it."""
     async with ctx.database.reading() as session:
-        rows = (await session.execute(counted)).all()
-    numbers = {row[0]: row[1] for row in rows}
-    return sum(numbers.values()), numbers.get(GrantStatus.EXPIRED, 0)
+        given = {"application": ctx.application_id, "enough": wanted * PAGE + 1}
+        held, expired = (await session.execute(_counted(), given)).one()
+    return held, expired
+
+
+@cache
+def _counted() -> Select[int, int]:
+    """Made once: see models.bulk."""
+
+    def count_of(*statuses: GrantStatus) -> ScalarSelect[int]:
+        ours = (col(Grant.application_id) == bindparam("application")) & col(Grant.status).in_(statuses)
+        some = select(literal(1)).where(ours).limit(bindparam("enough", type_=Integer())).subquery()
+        return select(func.count()).select_from(some).scalar_subquery()
+
+    held = [status for status in GrantStatus if status is not GrantStatus.DELETED]
+    return select(count_of(*held), count_of(GrantStatus.EXPIRED))
