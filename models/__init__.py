@@ -9,7 +9,7 @@ from models.connector import KnownConnector
 from models.event import Event, EventData
 from models.grant import Grant, GrantData
 from models.incident import Incident
-from models.notice import MOOT, Delivery, DeliveryData, Endpoint, HeldBy, Notice, NoticeData, NoticeKind
+from models.notice import MOOT, PLANNED, Delivery, DeliveryData, Endpoint, HeldBy, Notice, NoticeData, NoticeKind
 from models.reauth_link import ReauthLink
 from models.retirement import Retirement, RetirementItem, RetirementStatus
 from models.schedule import Schedule
@@ -19,6 +19,7 @@ from models.vault import VaultSecret
 
 __all__ = [
     "MOOT",
+    "PLANNED",
     "ApiToken",
     "Application",
     "AuthSession",

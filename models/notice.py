@@ -33,6 +33,10 @@ MOOT = (NoticeKind.EXPIRED, NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
 """What a recovery, or a deletion, makes pointless."""
 
 
+PLANNED = (NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
+"""What may be planned for days ahead: what comes later need not wait for it before it is due."""
+
+
 class HeldBy(StrEnum):
     """Why a notice may not go yet, although it is due."""
 

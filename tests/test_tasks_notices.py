@@ -8,7 +8,8 @@ import pytest
 from lifecycle import Policy
 from lifecycle.brake import Braked, BrakeLimits
 from lifecycle.reminding import QuietHours
-from models import Grant, HeldBy, NoticeKind, Outcome
+from models import Grant, HeldBy, Notice, NoticeKind, Outcome
+from models.claims import postpone
 from models.kinds import GRANT_EXPIRED, GRANT_RECHECK, GRANT_UPDATED, NOTICE_DUE
 from simulator import Running
 from tasks.brakes import is_on
@@ -269,6 +270,30 @@ async def test_a_notice_waits_for_an_earlier_one_that_is_due_as_well(
     await TASKS[NOTICE_DUE](reach, [later.id])
     assert [row for row in await deliveries(reach) if row.notice_id == later.id] == []
     await TASKS[NOTICE_DUE](reach, [first.id])
+    clock.forward(seconds=2)
+    await work(reach, rings)
+    assert product.kinds == ["grant.recovered", "grant.gap"]
+
+
+async def test_a_notice_waits_for_an_earlier_one_that_failed_and_is_tried_again_later(
+    reach: Context, sim: Running, clock: SetClock, rings: Rings, product: Product
+) -> None:
+    await told_at(reach, product)
+    [grant_id] = await known(reach, sim)
+    await work(reach, rings)
+    product.took.clear()
+    first = await a_notice(reach, NoticeKind.RECOVERED, grant_id=grant_id, seq=7)
+    later = await a_notice(reach, NoticeKind.GAP, grant_id=grant_id, seq=8)
+    async with reach.database.writing() as session:
+        postpone(
+            await session.get_one(Notice, first.id),
+            until=clock() + timedelta(seconds=4),
+            reason="the database was away",
+        )
+    for _ in range(3):
+        await TASKS[NOTICE_DUE](reach, [later.id])
+        clock.forward(seconds=1)
+    assert product.kinds == []
     clock.forward(seconds=2)
     await work(reach, rings)
     assert product.kinds == ["grant.recovered", "grant.gap"]

@@ -7,14 +7,14 @@ from functools import cache
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import Select, bindparam, func, not_, select
+from sqlalchemy import Select, bindparam, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
-from models import MOOT, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
+from models import MOOT, PLANNED, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
 from models.among import among_given
 from models.bulk import read_grants, write_changes
 from models.claims import close, postpone, still_ours
@@ -78,7 +78,7 @@ async def _fan_out(claim: Claim[NoticeData]) -> Sequence[DeliveryData]:
 
 
 async def _earlier(session: AsyncSession, notices: Sequence[NoticeData], *, now: datetime) -> Mapping[str, int]:
-    """Read, by grant, the number of the first notice that is due as well, and that others are at."""
+    """Read, by grant, the number of the first notice that goes before: others are at it, or failed and try again."""
     given = {
         "grants": [notice.grant_id for notice in notices if notice.grant_id],
         "these": [notice.id for notice in notices],
@@ -95,7 +95,7 @@ def _first_due() -> Select[str | None, int]:
         not_(among_given(col(Notice.id), "these")),
         col(Notice.settled_at).is_(None),
         col(Notice.held_by).is_(None),
-        col(Notice.due_at) <= bindparam("now"),
+        or_(col(Notice.due_at) <= bindparam("now"), col(Notice.kind).not_in(PLANNED)),
     )
     return first.group_by(col(Notice.grant_id))
 
