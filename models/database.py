@@ -2,13 +2,13 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import stamina
 from asyncpg.exceptions import (
@@ -28,6 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.turnstile import Turnstile
+
+T = TypeVar("T")
 
 DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -139,6 +141,14 @@ class Database:
         """Open a transaction that only reads: on SQLite it neither waits for a writer nor makes one wait."""
         async with self._read() as session:
             yield session
+
+    def parts(self, rows: Sequence[T]) -> Iterator[Sequence[T]]:
+        """Divide rows into parts of which each may be written in one transaction.
+
+        On SQLite all others wait for it: webhooks waited for 70 ms while 200 grants were written.
+        """
+        most = 50 if self.is_sqlite else 200
+        return (rows[start : start + most] for start in range(0, len(rows), most))
 
     def _turn(self) -> AbstractAsyncContextManager[None]:
         return self._turnstile.turn() if self._turnstile else nullcontext()

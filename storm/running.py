@@ -273,6 +273,7 @@ async def _books(stage: Stage, arriving: Arriving) -> Books:
     )
     truth.expiries.update(arriving.expiries)
     truth.renewals.update(calls["renewals"])
+    stage.note_answers()
     answered = stage.courier.answered
     database = stage.database
     return Books(

@@ -1,6 +1,7 @@
 """What a fault can lay its hands on, and what arrivals go through: the parts, Nylas, the product, our tables."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -74,6 +75,12 @@ class Stage:
             async with asyncio.timeout(5), self.database.reading() as session:
                 return (await session.execute(wanted)).scalar() is not None
         return False
+
+    def note_answers(self) -> None:
+        """Write down when each webhook was answered, how long that took, and when there was trouble."""
+        answers = [(one.at, one.seconds) for one in self.courier.answered]
+        noted = json.dumps({"answered": answers, "troubled": self.troubled, "without_valkey": self.without_valkey})
+        (self.parts.folder / "answers.json").write_text(noted)
 
     async def product_has_heard(self) -> int:
         """How many entries the product's books have; 0 while it does not answer."""

@@ -1,7 +1,7 @@
 """Nylas says that something happened to a grant: look for ourselves, and write down what we see."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from uuid import UUID
@@ -21,6 +21,7 @@ from tasks.claiming import Claim, claimed, settle_error
 from tasks.context import Context
 from tasks.holding import hold_covered
 from tasks.looking import Look
+from tasks.observing import Seen
 from tasks.recording import Cause, in_words, record, suspect
 
 PARKED_FOR = timedelta(minutes=10)
@@ -91,6 +92,15 @@ def _alike(application_id: UUID, kind: str) -> ColumnElement[bool]:
 async def _look(claim: Claim[EventData], rows: Sequence[EventData], *, says_it_died: bool = False) -> None:
     ctx = claim.ctx
     looks = await ctx.look_at_many(event.grant_id for event in rows if event.grant_id)
+    for part in ctx.database.parts(rows):
+        await _write_down(claim, part, looks, says_it_died=says_it_died)
+
+
+async def _write_down(
+    claim: Claim[EventData], rows: Sequence[EventData], looks: Mapping[str, Seen], *, says_it_died: bool
+) -> None:
+    """Settle events by what their looks showed."""
+    ctx = claim.ctx
     async with claim.settling_together(rows) as (session, events):
         now = ctx.now()
         first: dict[str, EventData] = {}

@@ -140,6 +140,10 @@ class Walk:
 
     async def write(self, looks: Sequence[Look]) -> None:
         """Write down what a page showed."""
+        for part in self.ctx.database.parts(looks):
+            await self._write(part)
+
+    async def _write(self, looks: Sequence[Look]) -> None:
         ctx, report = self.ctx, self.report
         async with ctx.database.writing() as session:
             unchanged = await note_unchanged(session, looks)

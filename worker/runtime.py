@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from redis.asyncio import Redis
+from sqlalchemy.orm import configure_mappers
 
 from models import Application
 from models.database import Database
@@ -62,6 +63,7 @@ async def open_runtime(
 
     With `watch_key` a refused API key becomes an incident: for what serves, not for an admin's mistyped command.
     """
+    configure_mappers()  # else the first transaction does, and on SQLite all others wait for it
     database = Database(settings.database)
     keys = Keyring(settings.keys())
     try:
