@@ -105,6 +105,8 @@ class SharedBudget:
             if answer.verdict == "tell":
                 continue
             clock.told(news)
+            if answer.verdict != "apart":
+                clock.came_back()
             match answer.verdict:
                 case "go":
                     clock.went(answer.let_go)
@@ -112,6 +114,7 @@ class SharedBudget:
                 case "wait":
                     return answer.wait
                 case "apart":
+                    log.info("budget.apart", group=name, for_seconds=round(answer.wait, 1))
                     clock.part(answer.wait)
         return clock.ask(bulk=bulk, other_waits=group.lanes[not bulk].locked())
 

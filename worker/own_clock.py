@@ -106,6 +106,10 @@ class OwnClock:
         if not self.was_alone():
             self._next = now + self._share().interval
 
+    def came_back(self) -> None:
+        """Go by the shared line again, which let us in. Who says no more that others may be alone sets nobody apart."""
+        self._went_alone_at = float("-inf")
+
     def is_apart(self) -> bool:
         """Whether this clock has to be kept to, with or without Redis."""
         return time.monotonic() < self._apart_until
