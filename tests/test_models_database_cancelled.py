@@ -19,9 +19,10 @@ STEP = 0.0001  # seconds; a transaction of these takes some 5 ms
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A SQLite file with a table in it."""
+    """A SQLite file with a table in it, in the mode in which whoever migrates it leaves it."""
     path = tmp_path / "counters.db"
     with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("CREATE TABLE counter (id INTEGER PRIMARY KEY, count INTEGER)")
         connection.executemany("INSERT INTO counter VALUES (?, 0)", [(number,) for number in range(300)])
         connection.commit()
