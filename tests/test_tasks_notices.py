@@ -257,16 +257,21 @@ async def test_an_expiry_that_is_not_so_any_more_is_not_told(
     assert product.calls == []
 
 
-async def test_a_notice_waits_for_an_earlier_one_that_is_due_as_well(
-    reach: Context, sim: Running, clock: SetClock, rings: Rings, product: Product
-) -> None:
-    """Two workers, each with one of them: the later one is let go again."""
+async def two_notices(reach: Context, sim: Running, rings: Rings, product: Product) -> tuple[Notice, Notice]:
+    """Write two notices about one grant, of which all before was told; return them, the earlier one first."""
     await told_at(reach, product)
     [grant_id] = await known(reach, sim)
     await work(reach, rings)
     product.took.clear()
     first = await a_notice(reach, NoticeKind.RECOVERED, grant_id=grant_id, seq=7)
-    later = await a_notice(reach, NoticeKind.GAP, grant_id=grant_id, seq=8)
+    return first, await a_notice(reach, NoticeKind.GAP, grant_id=grant_id, seq=8)
+
+
+async def test_a_notice_waits_for_an_earlier_one_that_is_due_as_well(
+    reach: Context, sim: Running, clock: SetClock, rings: Rings, product: Product
+) -> None:
+    """Two workers, each with one of them: the later one is let go again."""
+    first, later = await two_notices(reach, sim, rings, product)
     await TASKS[NOTICE_DUE](reach, [later.id])
     assert [row for row in await deliveries(reach) if row.notice_id == later.id] == []
     await TASKS[NOTICE_DUE](reach, [first.id])
@@ -278,12 +283,7 @@ async def test_a_notice_waits_for_an_earlier_one_that_is_due_as_well(
 async def test_a_notice_waits_for_an_earlier_one_that_failed_and_is_tried_again_later(
     reach: Context, sim: Running, clock: SetClock, rings: Rings, product: Product
 ) -> None:
-    await told_at(reach, product)
-    [grant_id] = await known(reach, sim)
-    await work(reach, rings)
-    product.took.clear()
-    first = await a_notice(reach, NoticeKind.RECOVERED, grant_id=grant_id, seq=7)
-    later = await a_notice(reach, NoticeKind.GAP, grant_id=grant_id, seq=8)
+    first, later = await two_notices(reach, sim, rings, product)
     async with reach.database.writing() as session:
         postpone(
             await session.get_one(Notice, first.id),

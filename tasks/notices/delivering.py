@@ -43,7 +43,7 @@ async def deliver(ctx: Context, delivery_ids: Sequence[UUID]) -> None:
 
 
 async def send(ctx: Context, delivery_ids: Sequence[UUID]) -> Sequence[UUID]:
-    """Do so, and ring for nothing; return the endpoints to which more may be due now."""
+    """Send what is due, and ring for nothing; return the endpoints to which more may be due now."""
     by_endpoint = await _read(ctx, delivery_ids)
     ends = await asyncio.gather(*(_send_to(ctx, *one) for one in by_endpoint), return_exceptions=True)
     for end in ends:
