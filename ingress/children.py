@@ -30,16 +30,17 @@ class Child:
         end_by: signal.Signals = signal.SIGTERM,
         user: int | None = None,
         grace: float = 10.0,
+        nicer: int = 0,
     ) -> None:
         """Start it. What it prints goes to `log`, or where ours goes. `user` is whom to run it as (root only).
 
-        Once it is told to end it is killed after `grace` seconds.
+        Once it is told to end it is killed after `grace` seconds. `nicer` is how much it lets other sessions go first.
         """
         self.name, self.log, self._end_by, self._grace = name, log, end_by, grace
         who = "-" if user is None else str(user)
         output: IO[bytes] | None = log.open("ab") if log else None
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(LEASH), end_by.name, who, str(grace), *command],
+            [sys.executable, "-I", "-S", str(LEASH), end_by.name, who, str(grace), str(nicer), *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

@@ -107,7 +107,9 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, migrates: Migrates = False)
 def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
     """Work on queued events."""
     from ingress.loading import loading
+    from ingress.priority import after_web
 
+    after_web()
     with loading():
         from ingress.checked import redis_or_exit, settings_or_exit
         from ingress.migrating import migrate, migrated_or_exit
@@ -125,7 +127,9 @@ def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
 def beat() -> None:
     """Fire the schedule. Any number may run: one at a time holds the lock."""
     from ingress.loading import loading
+    from ingress.priority import after_web
 
+    after_web()
     with loading():
         from ingress.checked import redis_or_exit, settings_or_exit
         from worker.logs import configure

@@ -23,6 +23,7 @@ class Program:
 
     name: str
     arguments: Sequence[str]
+    nicer: int = 0
     child: Child | None = None
     started: float = 0.0
     deaths: int = 0
@@ -41,9 +42,9 @@ class Supervisor:
         self._programs: list[Program] = []
         self._stops = False
 
-    def start(self, name: str, *arguments: str) -> Child:
-        """Start `evergrant <arguments>`."""
-        program = Program(name, arguments)
+    def start(self, name: str, *arguments: str, nicer: int = 0) -> Child:
+        """Start `evergrant <arguments>`; `nicer` is how much it lets the others go first."""
+        program = Program(name, arguments, nicer)
         self._programs.append(program)
         return self._start(program)
 
@@ -96,6 +97,8 @@ class Supervisor:
         command = [sys.executable, "-m", "ingress", *program.arguments]
         environ = {**os.environ, **self._environ}
         log_file = self._logs / f"{program.name}.log" if self._logs else None
-        program.child = Child(program.name, command, log=log_file, environ=environ, grace=self._grace)
+        program.child = Child(
+            program.name, command, log=log_file, environ=environ, grace=self._grace, nicer=program.nicer
+        )
         program.started = time.monotonic()
         return program.child

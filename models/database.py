@@ -1,7 +1,6 @@
 """The way to the database: one async engine, read and write transactions, on SQLite and PostgreSQL alike."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import timedelta
@@ -10,7 +9,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
 
-import stamina
 from asyncpg.exceptions import (
     AdminShutdownError,
     CannotConnectNowError,
@@ -20,13 +18,14 @@ from asyncpg.exceptions import (
     PostgresConnectionError,
     PostgresError,
 )
-from sqlalchemy import Connection, ExceptionContext, event, text
+from sqlalchemy import ExceptionContext, event, text
 from sqlalchemy.engine import URL, AdaptedConnection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from models import sqlite
 from models.turnstile import Turnstile
 
 T = TypeVar("T")
@@ -43,9 +42,6 @@ AWAY = (DBAPIError, NoConnection, OSError)
 RESTED = 1.0
 """Seconds without use after which a connection to PostgreSQL is asked whether it still stands."""
 RETURNED = "evergrant returned"
-STATEMENTS_KEPT = 24
-"""Prepared statements that each connection to SQLite keeps. Those with many rows differ by their number, and each holds
-some 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""
 
 
 def is_away(error: BaseException) -> bool:
@@ -79,8 +75,7 @@ class Database:
 
     On SQLite every writer begins with BEGIN IMMEDIATE: a transaction that reads and then writes would otherwise fail
     at once, or lose another's update (the busy timeout does not help there). Writers come in by a turnstile, so that a
-    busy worker does not keep the web front out. `synchronous=FULL`, since an event that we answered for with 200 must
-    survive a power cut.
+    busy worker does not keep the web front out.
     """
 
     def __init__(
@@ -98,8 +93,7 @@ class Database:
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 0, "pool_use_lifo": True}
         seconds = patience.total_seconds()
         if self.is_sqlite:
-            told = {"timeout": seconds, "cached_statements": STATEMENTS_KEPT, "factory": _SqliteConnection}
-            options["connect_args"] = told
+            options["connect_args"] = {"timeout": seconds, "async_creator_fn": sqlite.connect}
         else:
             server = {"statement_timeout": str(int(seconds * 1000)), "application_name": "evergrant"}
             options["connect_args"] = {"server_settings": server, "command_timeout": seconds + 2, "timeout": 5}
@@ -107,8 +101,8 @@ class Database:
         options["hide_parameters"] = True
         self.engine: AsyncEngine = create_async_engine(parsed, **options)
         if self.is_sqlite:
-            event.listen(self.engine.sync_engine, "connect", _configure_sqlite)
-            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+            event.listen(self.engine.sync_engine, "connect", sqlite.configure)
+            event.listen(self.engine.sync_engine, "begin", sqlite.begin)
         else:
             event.listen(self.engine.sync_engine, "checkin", _note_return)
             event.listen(self.engine.sync_engine, "checkout", _ask_if_rested)
@@ -126,7 +120,7 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """Open a transaction that writes; it commits at the end of the block, or rolls back on an error."""
-        async with self._turn(), self._write() as session, session.begin():
+        async with self._write() as session, self._turn(), session.begin():  # the session is closed without the turn
             yield session
 
     def by_statement(self) -> AbstractAsyncContextManager[AsyncSession]:
@@ -169,20 +163,6 @@ class Database:
             self._turnstile.close()
 
 
-class _SqliteConnection(sqlite3.Connection):
-    """A connection that lets go of its lock when it is closed.
-
-    That of a task that was cancelled may be closed while rows of a statement are unread. SQLite keeps it, with its
-    transaction, until the statement is gone: for minutes, where an exception refers to it, and nobody else can write.
-    """
-
-    def close(self) -> None:
-        """Roll back, and close."""
-        if self.in_transaction:
-            self.rollback()
-        super().close()
-
-
 def _note_return(_connection: object, record: ConnectionPoolEntry) -> None:
     record.info[RETURNED] = monotonic()
 
@@ -209,27 +189,3 @@ def _see_what_is_lost(told: ExceptionContext) -> None:
     error = told.original_exception
     if isinstance(error.__cause__ or error, LOST):
         told.is_disconnect = True
-
-
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
-    cursor = connection.cursor()
-    _into_wal_mode(cursor)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _is_busy(error: Exception) -> bool:
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
-
-
-@stamina.retry(on=_is_busy, attempts=20, timeout=2, wait_initial=0.01, wait_max=0.1, wait_jitter=0.02)
-def _into_wal_mode(cursor: Any) -> None:
-    """Of two that make the file at once, SQLite refuses one at once: it waits for no lock here."""
-    cursor.execute("PRAGMA journal_mode=WAL")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("evergrant_reading", False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

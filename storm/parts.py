@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ingress.children import Child, DidNotStart, accepts, free_port, stop_all
 from ingress.embedded import start_postgres, start_valkey
+from ingress.priority import NICER
 from storm.processes import family, own
 from storm.release import Release
 
@@ -198,13 +199,16 @@ class Parts:
                 return child, lambda: accepts(self.ports["web"])
             case "worker":
                 before = self.said(name, "worker.ready")
-                child = self._child(name, program, "worker", "--concurrency", str(self.concurrency), environ=environ)
+                at_once = ("--concurrency", str(self.concurrency))
+                child = self._child(name, program, "worker", *at_once, environ=environ, nicer=NICER)
                 return child, lambda: self.said(name, "worker.ready") > before
             case _:
                 before = self.said(name, "beat.ready")
-                child = self._child(name, program, "beat", environ=environ)
+                child = self._child(name, program, "beat", environ=environ, nicer=NICER)
                 return child, lambda: self.said(name, "beat.ready") > before
 
-    def _child(self, name: str, module: str, *arguments: str, environ: Mapping[str, str] | None = None) -> Child:
-        command = [*self.command(module), *arguments]
-        return Child(name, command, log=self.log(name), environ={**self.environment(module), **(environ or {})})
+    def _child(
+        self, name: str, module: str, *arguments: str, environ: Mapping[str, str] | None = None, nicer: int = 0
+    ) -> Child:
+        command, told = [*self.command(module), *arguments], {**self.environment(module), **(environ or {})}
+        return Child(name, command, log=self.log(name), environ=told, nicer=nicer)

@@ -122,6 +122,15 @@ def test_ctrl_c_at_our_terminal_does_not_reach_a_child() -> None:
     child.stop()
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="only Linux weighs sessions, and not each does")
+@pytest.mark.parametrize("nicer", [0, 5])
+def test_a_child_s_session_is_as_nice_to_the_others_as_it_is_told_to_be(tmp_path: Path, nicer: int) -> None:
+    child = Child("shell", ["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60"], nicer=nicer)
+    pid = pid_in(tmp_path / "pid")
+    assert Path(f"/proc/{pid}/autogroup").read_text().endswith(f" nice {nicer}\n")
+    child.stop()
+
+
 def test_who_did_not_start_is_quoted(tmp_path: Path) -> None:
     child = shell("for i in $(seq 1 40); do echo line $i; done; exit 3", log=tmp_path / "log")
     with pytest.raises(DidNotStart) as error:

@@ -11,6 +11,8 @@ import httpx
 import pytest
 
 from ingress.children import Child, free_port
+from ingress.priority import NICER
+from storm.processes import command_line, family
 from tests.front import told
 
 ROOT = Path(__file__).parents[1]
@@ -18,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 A_DATABASE = {"sqlalchemy", "sqlmodel", "alembic", "aiosqlite", "asyncpg", "models"}
 MESSAGES = {"celery", "kombu", "redis", "redbeat"}
 NYLAS = {"httpx", "aiohttp", "nylas_api"}
+PARTS = ("web", "worker", "beat")
 A_WEB_FRONT = {"fastapi", "starlette", "uvicorn"}
 
 
@@ -53,14 +56,19 @@ async def loaded_by(python: str, *imports: str) -> set[str]:
     return set(out.decode().split())
 
 
+def until_all_are_ready(up: Child, log: Path) -> None:
+    """Wait for each part's own word."""
+    up.wait_until(
+        lambda: all(word in log.read_text() for word in ("worker.ready", "beat.ready", "listens_on=")), seconds=90
+    )
+
+
 @pytest.mark.long
 def test_an_empty_folder_is_enough_and_who_looks_after_the_parts_loads_none_of_what_they_need(
     started: tuple[Child, str, Path],
 ) -> None:
     up, url, log = started
-    up.wait_until(
-        lambda: all(word in log.read_text() for word in ("worker.ready", "beat.ready", "listens_on=")), seconds=90
-    )
+    until_all_are_ready(up, log)
 
     ready = httpx.get(f"{url}/readyz")
     up.stop(seconds=30)
@@ -71,6 +79,24 @@ def test_an_empty_folder_is_enough_and_who_looks_after_the_parts_loads_none_of_w
     imported = packages_imported(log)
     assert {"ingress", "worker", "pydantic_settings"} <= imported
     assert imported.isdisjoint(A_DATABASE | MESSAGES | NYLAS | A_WEB_FRONT)
+
+
+def how_nice(pid: int) -> set[int]:
+    """How nice the threads of a process are."""
+    return {os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in Path(f"/proc/{pid}/task").iterdir()}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux shows all threads of a process")
+def test_on_a_busy_machine_web_goes_first_and_then_worker_and_beat(started: tuple[Child, str, Path]) -> None:
+    up, _, log = started
+    until_all_are_ready(up, log)
+
+    commands = {pid: command_line(pid) for pid in family(up.process.pid)}
+    nice = {name: how_nice(pid) for pid, line in commands.items() for name in PARTS if f" -m ingress {name} " in line}
+
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    assert nice == {"web": {ours}, "worker": {min(ours + NICER, 19)}, "beat": {min(ours + NICER, 19)}}
 
 
 @pytest.mark.long

@@ -21,7 +21,6 @@ from simulator import Running
 from tasks.context import Context
 from tests.conftest import API_KEY, CLIENT_ID
 from tests.stories import fails, hints, known
-from worker.serve import NICER
 
 ROOT = Path(__file__).parent.parent
 WORKS = """
@@ -114,17 +113,3 @@ async def test_a_killed_worker_still_holds_its_rows(
     worker.kill()
     await ended(worker)
     assert await held(ctx) == 3
-
-
-def threads(pid: int) -> list[int]:
-    """The threads of a process, where Linux tells them; else the process alone."""
-    return [int(thread.name) for thread in Path(f"/proc/{pid}/task").glob("*")] or [pid]
-
-
-async def test_a_worker_lets_the_web_front_go_first_on_a_busy_machine(
-    ctx: Context, sim: Running, worker: "subprocess.Popen[bytes]"
-) -> None:
-    await hangs_at_nylas(ctx, sim)
-    ours = os.getpriority(os.PRIO_PROCESS, 0)
-    nicer = 0 if ctx.database.is_sqlite else NICER  # there web would wait for who has the turn, and can't go on
-    assert {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads(worker.pid)} == {min(ours + nicer, 19)}

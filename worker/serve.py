@@ -23,17 +23,12 @@ from worker.watchdog import Watchdog
 
 log = structlog.get_logger()
 
-NICER = 5
-"""How much nicer a worker is than web: on a busy machine webhooks are answered before work goes on."""
-
 
 def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
     """Work until SIGTERM (which lets running tasks finish for a while), or a second one; return the exit code.
 
     `concurrency` is both the number of tasks, and of calls to Nylas, that are in flight at once.
     """
-    if hasattr(os, "nice") and not settings.uses_sqlite:  # there web waits for whoever writes
-        os.nice(NICER)  # before there are threads: Linux counts for each of them how nice it is
     stopping = Stopping(settings.shutdown_seconds)
     stopping.before_work()
     app = make_app(redis_url)

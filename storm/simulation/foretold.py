@@ -11,11 +11,10 @@ from typing import Any
 from unittest.mock import patch
 from uuid import UUID
 
-import aiosqlite
 import structlog
 
 from ingress import departure, sign_in
-from models import claims, columns, sealing
+from models import claims, columns, sealing, sqlite
 from nylas_api import pkce
 from simulator import calls, clock
 from tasks import claiming
@@ -77,7 +76,7 @@ def foretold(drawn: Foretold, *, connect: Callable[..., Any], now: Callable[[], 
         (sign_in, "WAITS_FOR_RESULT", SHORT),
         (clock, "time", time),
         (calls, "time", time),
-        (aiosqlite, "connect", connect),
+        (sqlite, "connect", connect),
     ]
     with ExitStack() as stack:
         for where, name, what in instead:

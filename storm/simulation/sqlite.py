@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Self
 
 from models.database import Database
+from models.sqlite import STATEMENTS_KEPT
 from storm.simulation.process import current
 from storm.simulation.watching import WHO
 
@@ -35,9 +36,9 @@ class Server:
         """What goes wrong, and how many commits go well before that."""
         self.struck = 0
 
-    def connect(self, *_: object, **options: Any) -> "Connection":
-        """Stand in for `aiosqlite.connect`."""
-        return Connection(self, options.get("cached_statements", 128))
+    def connect(self, *_: object, **__: object) -> "Connection":
+        """Stand in for `models.sqlite.connect`."""
+        return Connection(self)
 
     def strikes(self) -> str | None:
         """Say what goes wrong with this commit, if anything."""
@@ -56,10 +57,10 @@ class Server:
 class Connection:
     """Speaks as aiosqlite's connection does, as far as SQLAlchemy asks it to."""
 
-    def __init__(self, server: Server, cached_statements: int) -> None:
+    def __init__(self, server: Server) -> None:
         self._server = server
         self._conn = self._connection = sqlite3.connect(
-            server.file, timeout=0, cached_statements=cached_statements, check_same_thread=False
+            server.file, timeout=0, cached_statements=STATEMENTS_KEPT, check_same_thread=False
         )
         self._conn.execute("PRAGMA synchronous=OFF")
         self._conn.create_function(WHO, 0, _who)
