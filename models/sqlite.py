@@ -15,9 +15,12 @@ READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
 STATEMENTS_KEPT = 24
 """Prepared statements that each connection keeps. Those with many rows differ by their number, and each holds some
 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""
-BRIEF = frozenset({"cursor", "rollback"})
-WRITING = BRIEF | {"execute", "executemany", "fetchone", "fetchmany", "fetchall", "commit"}
+WRITES = frozenset({"cursor", "execute", "executemany", "fetchone", "fetchmany", "fetchall", "commit", "rollback"})
 """What a transaction that writes is made of."""
+READS = frozenset({"cursor"})
+"""What SQLite has little to do for while a transaction reads: a rollback would wait for what the thread is at."""
+BETWEEN = frozenset({"cursor", "rollback"})
+"""What it has little to do for where there is no transaction."""
 
 
 def connect(database: str, *, timeout: float, **options: Any) -> aiosqlite.Connection:
@@ -107,7 +110,9 @@ class _HoldsBriefly(aiosqlite.Connection):
     def _is_brief(self, fn: Callable[..., object]) -> bool:
         if fn.__name__ == "close":
             return isinstance(getattr(fn, "__self__", None), sqlite3.Cursor)
-        return fn.__name__ in (WRITING if self._writes and self._conn.in_transaction else BRIEF)
+        if not self._conn.in_transaction:
+            return fn.__name__ in BETWEEN
+        return fn.__name__ in (WRITES if self._writes else READS)
 
 
 def _is_busy(error: Exception) -> bool:
