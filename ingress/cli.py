@@ -106,18 +106,18 @@ def web(host: Host = "127.0.0.1", port: Port = 8000, migrates: Migrates = False)
 @app.command()
 def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
     """Work on queued events."""
+    from ingress.checked import redis_or_exit, settings_or_exit
     from ingress.loading import loading
     from ingress.priority import after_web
 
-    after_web()
+    settings = settings_or_exit()
+    redis_url = redis_or_exit(settings)
+    after_web(settings)
     with loading():
-        from ingress.checked import redis_or_exit, settings_or_exit
         from ingress.migrating import migrate, migrated_or_exit
         from worker.logs import configure
         from worker.serve import run_worker
 
-    settings = settings_or_exit()
-    redis_url = redis_or_exit(settings)
     configure(settings.log_format)
     (migrate if migrates else migrated_or_exit)(settings)
     raise typer.Exit(run_worker(settings, redis_url=redis_url, concurrency=concurrency))
@@ -126,17 +126,17 @@ def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
 @app.command()
 def beat() -> None:
     """Fire the schedule. Any number may run: one at a time holds the lock."""
+    from ingress.checked import redis_or_exit, settings_or_exit
     from ingress.loading import loading
     from ingress.priority import after_web
 
-    after_web()
+    settings = settings_or_exit()
+    redis_url = redis_or_exit(settings)
+    after_web(settings)
     with loading():
-        from ingress.checked import redis_or_exit, settings_or_exit
         from worker.logs import configure
         from worker.serve import run_beat
 
-    settings = settings_or_exit()
-    redis_url = redis_or_exit(settings)
     configure(settings.log_format)
     run_beat(redis_url)
 

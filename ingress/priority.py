@@ -2,14 +2,20 @@
 
 import os
 
+from worker.settings import Settings
+
 NICER = 5
-"""How much nicer than web are those whom nobody waits for while the machine is busy."""
 
 
-def after_web() -> None:
+def nicer(settings: Settings) -> int:
+    """How much nicer than web those are whom nobody waits for; with SQLite web waits for whoever writes."""
+    return 0 if settings.uses_sqlite else NICER
+
+
+def after_web(settings: Settings) -> None:
     """Let web go first from here on.
 
     To be called before what takes long to load, and before there are threads: Linux counts for each how nice it is.
     """
     if hasattr(os, "nice"):
-        os.nice(NICER)
+        os.nice(nicer(settings))

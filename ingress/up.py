@@ -7,7 +7,7 @@ import structlog
 
 from ingress.children import DidNotStart, accepts, free_port
 from ingress.embedded import NoServer, begin_valkey, url_of, wait_for_valkey
-from ingress.priority import NICER
+from ingress.priority import nicer
 from ingress.supervisor import Supervisor
 from ingress.terminal import fail
 from worker.settings import Settings
@@ -48,11 +48,12 @@ def up(settings: Settings, *, host: str, port: int, concurrency: int) -> None:
             supervisor.stop_on_signals()
             try:
                 web = supervisor.start("web", "web", "--migrate", "--host", host, "--port", str(port))
-                supervisor.start("worker", "worker", "--migrate", "--concurrency", str(concurrency), nicer=NICER)
+                at_once = ("--concurrency", str(concurrency))
+                supervisor.start("worker", "worker", "--migrate", *at_once, nicer=nicer(settings))
                 wait_for_redis()
                 web.wait_until(lambda: accepts(port) or supervisor.is_stopping, seconds=PATIENCE)
                 if not supervisor.is_stopping:
-                    supervisor.start("beat", "beat", nicer=NICER)
+                    supervisor.start("beat", "beat", nicer=nicer(settings))
                     _tell(settings, listens_on=f"http://{host}:{port}")
                 supervisor.keep_running()
                 log.info("stopping")

@@ -141,7 +141,7 @@ class Database:
 
         On SQLite all others wait for it: webhooks waited for 75 ms while 50 grants were written.
         """
-        most = 15 if self.is_sqlite else 200
+        most = 8 if self.is_sqlite else 200
         return (rows[start : start + most] for start in range(0, len(rows), most))
 
     def _turn(self) -> AbstractAsyncContextManager[None]:

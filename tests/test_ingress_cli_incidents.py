@@ -65,8 +65,8 @@ async def test_an_incident_is_listed_and_shown(
     assert shown["next_look"] > shown["looked_at"]
     for said in (table, one):
         assert said.code == 0
-        # As many as had when it was opened, by the first fifteen of the sixteen that expired together.
-        assert "19 grants of the credential service-account expired within 10 minutes" in said.out
+        # As many as had when it was opened, by the first eight of the sixteen that expired together.
+        assert "12 grants of the credential service-account expired within 10 minutes" in said.out
 
 
 async def test_where_nothing_is_wrong_that_is_said(evergrant: Command) -> None:

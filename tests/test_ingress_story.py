@@ -127,7 +127,7 @@ async def test_a_doubt_is_told_with_what_kept_us_from_looking(life: Life) -> Non
 async def test_an_incident_says_why_a_grant_was_not_told_of(
     ctx: Context, sim: Running, clock: SetClock, rings: Rings
 ) -> None:
-    ids = await known(ctx, sim, 15, credential_id=ACCOUNT)
+    ids = await known(ctx, sim, 8, credential_id=ACCOUNT)
     clock.forward(minutes=1)
     await fail(ctx, sim, *ids)
     clock.forward(minutes=3)
@@ -135,7 +135,7 @@ async def test_an_incident_says_why_a_grant_was_not_told_of(
     incident = await the_incident(ctx)
 
     opened = await told(ctx, ids[0])
-    has(opened, f"incident {incident.id} was opened, and the notices about its grants are held: 15 grants of the")
+    has(opened, f"incident {incident.id} was opened, and the notices about its grants are held: 8 grants of the")
     assert any("held, since many grants fail for one cause" in line.what for line in opened)
 
     work_again(sim, *ids)

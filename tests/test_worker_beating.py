@@ -98,3 +98,17 @@ def test_a_redis_that_is_away_is_asked_again_soon(beats: Any, tmp_path: Path) ->
     finally:
         beat.close()
         child.stop()
+
+
+def test_a_beat_that_starts_while_its_redis_is_full_fires_once_there_is_room(beats: Any, tmp_path: Path) -> None:
+    child, url = start_valkey(tmp_path / "valkey", keep=False)
+    try:
+        with Redis.from_url(url) as redis:
+            redis.config_set("maxmemory", 1)
+            beat = beats(at=url, waits=True)
+            assert beat.tick() == AGAIN_AFTER
+            redis.config_set("maxmemory", 0)
+            assert fired(beat, redis)
+    finally:
+        beat.close()
+        child.stop()

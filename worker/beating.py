@@ -27,11 +27,18 @@ class Scheduler(RedBeatScheduler):
         try:
             self._hold_the_lock()
             if not get_redis(self.app).exists(self.app.redbeat_conf.statics_key):
-                self.setup_schedule()
+                super().setup_schedule()
             return float(super().tick(*args, **kwargs))
         except (RedisError, OSError) as error:
             log.warning("beat.failed", error=type(error).__name__, again_after=AGAIN_AFTER)
             return AGAIN_AFTER
+
+    def setup_schedule(self) -> None:
+        """Write the schedule as beat starts; what a Redis that is full or away refuses then is left to `tick`."""
+        try:
+            super().setup_schedule()
+        except (RedisError, OSError) as error:
+            log.warning("beat.failed", error=type(error).__name__)
 
     def close(self) -> None:
         """End; a lock that can't be given back runs out."""

@@ -34,7 +34,7 @@ A_MOMENT = timedelta(seconds=1)
 
 @shared_task(name=NOTICE_DUE)
 async def fan_out(ctx: Context, notice_ids: Sequence[UUID]) -> None:
-    """Turn notices into deliveries, and plan what follows each reminder, in one transaction."""
+    """Turn notices into deliveries, and plan what follows each reminder, in the same transaction."""
     async with claimed(ctx, NoticeData, notice_ids) as claim:
         if claim.rows:
             await _fan_out(claim)
@@ -52,11 +52,18 @@ async def fan_out_few(ctx: Context, most: int) -> tuple[int, Sequence[UUID]]:
 
 
 async def _fan_out(claim: Claim[NoticeData]) -> Sequence[DeliveryData]:
+    """Those of a grant in their order, also where not all are written in one transaction."""
+    in_order = sorted(claim.rows, key=lambda notice: (notice.grant_id or "", notice.seq))
+    parts = claim.ctx.database.parts(in_order)
+    return [delivery for part in parts for delivery in await _fan_out_together(claim, part)]
+
+
+async def _fan_out_together(claim: Claim[NoticeData], rows: Sequence[NoticeData]) -> Sequence[DeliveryData]:
     """The grants are locked before the notices, as whoever writes down what was seen of a grant does."""
     ctx, now = claim.ctx, claim.ctx.now()
     async with ctx.database.writing() as session:
-        grants = await read_grants(session, {row.grant_id for row in claim.rows if row.grant_id}, to_change=True)
-        notices = await still_ours(session, NoticeData, claim.token, [row.id for row in claim.rows])
+        grants = await read_grants(session, {row.grant_id for row in rows if row.grant_id}, to_change=True)
+        notices = await still_ours(session, NoticeData, claim.token, [row.id for row in rows])
         release = Release(
             ctx,
             session,
