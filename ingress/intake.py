@@ -30,7 +30,8 @@ class Intake:
     """Gathers the events of all requests at hand into one INSERT and one commit.
 
     A commit with `synchronous=FULL` costs the same for one row as for five hundred, so the busier it is the cheaper
-    each becomes. Rings for new rows after the commit; nobody here waits for Redis.
+    each becomes. Who comes while the database is waited for comes along. Rings for new rows after the commit; nobody
+    here waits for Redis.
     """
 
     def __init__(
@@ -65,22 +66,28 @@ class Intake:
         """Store what comes, until cancelled."""
         while True:
             await self._more.wait()
-            await self._store(self._batch())
+            await self._store([])
             if is_cancelled():
                 raise asyncio.CancelledError
 
-    def _batch(self) -> list[_Waiting]:
-        batch, size = list[_Waiting](), 0
+    def _fill(self, batch: list[_Waiting]) -> None:
+        size = 0
         while self._waiting and len(batch) < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
             batch.append(self._waiting.popleft())
             size += len(batch[-1][0].raw)
         if not self._waiting:
             self._more.clear()
-        return batch
 
-    async def _store(self, batch: Sequence[_Waiting]) -> None:
+    async def _store(self, batch: list[_Waiting]) -> None:
+        """Store these; if they are none, those who wait once all is ready for them, or known not to be."""
+
+        def take() -> list[Arrival]:
+            if not batch:
+                self._fill(batch)
+            return [event for event, _ in batch]
+
         try:
-            new = await store_arrivals(self._database, [event for event, _ in batch])
+            new = await store_arrivals(self._database, take)
         except (DataError, IntegrityError) as error:
             if len(batch) > 1:  # one that can't be stored keeps no other out
                 for waiting in batch:
@@ -88,6 +95,7 @@ class Intake:
                 return
             self._refuse(batch, error)
         except Exception as error:
+            take()
             self._refuse(batch, error)
         else:
             for event, stored in batch:

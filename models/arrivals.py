@@ -1,7 +1,7 @@
 """Notifications on their way into the inbox: many of them by one statement whose text is always the same."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import cache, lru_cache
@@ -58,23 +58,30 @@ _values = attrgetter(*NAMES)
 _key = attrgetter("key")
 
 
-async def store_arrivals(database: Database, arrivals: Sequence[Arrival]) -> set[UUID]:
+async def store_arrivals(database: Database, take: Callable[[], Iterable[Arrival]]) -> set[UUID]:
     """Store those that are new by their `key`, and commit; return their ids.
 
+    They are taken when all is ready for them, so that who comes meanwhile comes along: on SQLite, where one waits for
+    whoever writes, else the next transaction would be theirs, and they would wait for two.
     It does what `receive` does, past SQLAlchemy's compiler: the text of the statement does not depend on how many rows
     there are, so it is prepared once for each connection.
     """
-    ordered = sorted(arrivals, key=_key)  # two who store the same never wait for each other in a ring
-    return await (_into_sqlite if database.is_sqlite else _into_postgresql)(database, ordered)
+    return await (_into_sqlite if database.is_sqlite else _into_postgresql)(database, take)
 
 
-async def _into_postgresql(database: Database, arrivals: Sequence[Arrival]) -> set[UUID]:
+async def _into_postgresql(database: Database, take: Callable[[], Iterable[Arrival]]) -> set[UUID]:
     """The statement is a transaction of its own, which spares two round trips."""
-    rows = json.dumps([_as_json(arrival) for arrival in arrivals])
     engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
+        arrivals = _in_order(take())
+        rows = json.dumps([_as_json(arrival) for arrival in arrivals])
         stored = await connection.exec_driver_sql(FROM_JSON, (rows, [arrival.raw for arrival in arrivals]))
         return set(stored.scalars())
+
+
+def _in_order(arrivals: Iterable[Arrival]) -> Sequence[Arrival]:
+    """Two who store the same never wait for each other in a ring."""
+    return sorted(arrivals, key=_key)
 
 
 def _as_json(arrival: Arrival) -> dict[str, str | None]:
@@ -96,11 +103,13 @@ def _as_json(arrival: Arrival) -> dict[str, str | None]:
     }
 
 
-async def _into_sqlite(database: Database, arrivals: Sequence[Arrival]) -> set[UUID]:
-    columns = zip(*map(_values, arrivals), strict=True)
-    rows = list(zip(*(map(to, column) for to, column in zip(_for_sqlite(), columns, strict=True)), strict=True))
+async def _into_sqlite(database: Database, take: Callable[[], Iterable[Arrival]]) -> set[UUID]:
     async with database.writing() as session:
-        stored = await (await session.connection()).exec_driver_sql(FROM_ROWS, rows)
+        connection = await session.connection()
+        arrivals = _in_order(take())
+        columns = zip(*map(_values, arrivals), strict=True)
+        rows = list(zip(*(map(to, column) for to, column in zip(_for_sqlite(), columns, strict=True)), strict=True))
+        stored = await connection.exec_driver_sql(FROM_ROWS, rows)
         ids = {arrival.id for arrival in arrivals}
         if stored.rowcount == len(arrivals):
             return ids

@@ -228,7 +228,7 @@ async def test_whatever_is_read_can_be_stored(database: Database) -> None:
     events = [read(body) for body in POISON.values()] + odd
     async with database.writing() as session:
         session.add(application)
-    new = await store_arrivals(database, events)
+    new = await store_arrivals(database, lambda: events)
 
     assert new == {event.id for event in events}
     async with database.reading() as session:

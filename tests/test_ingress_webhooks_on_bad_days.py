@@ -6,9 +6,11 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -19,7 +21,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from ingress.embedded import start_valkey
+from ingress.intake import Intake
 from models import Event
+from models.arrivals import Arrival
 from models.database import Database
 from nylas_api import sign
 from tests.conftest import WEBHOOK_SECRET
@@ -73,6 +77,29 @@ async def test_a_locked_database_is_told_of_in_time_and_holds_nothing_up_afterwa
         await comes_back(web, seconds=3)
         assert {await send(web, f"locked-{number}") for number in range(20)} == {200}
     assert await stored(database) == 21
+
+
+@only_sqlite
+async def test_who_comes_while_another_writes_goes_with_those_who_wait_already(
+    database: Database, database_url: str, application_id: UUID
+) -> None:
+    """They would wait for two transactions else: for that one, and for the next that comes between."""
+    rung: list[Sequence[UUID]] = []
+    front = Database(database_url, first=True)
+    intake = Intake(front, ring=lambda _kind, ids: rung.append(ids))
+    running = asyncio.create_task(intake.run())
+    events = [Arrival(application_id, "grant.expired", key, "nylas", b"{}", datetime.now(UTC)) for key in "abc"]
+    async with database.writing() as session:
+        await session.execute(select(Event.id))
+        storing = []
+        for each in events:
+            storing.append(asyncio.create_task(intake.store(each)))
+            await asyncio.sleep(0.1)
+    assert await asyncio.gather(*storing) == [True, True, True]
+    assert [set(ids) for ids in rung] == [{each.id for each in events}]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await front.close()
 
 
 async def test_a_postgresql_that_is_away_is_waited_for(

@@ -47,7 +47,7 @@ async def test_a_row_is_what_an_event_that_is_received_becomes_but_for_its_ring(
         close(one, outcome, now=NOON, reason="'why'")
         other.close(outcome, "'why'")
 
-    assert await store_arrivals(database, came) == {each.id for each in came}
+    assert await store_arrivals(database, lambda: came) == {each.id for each in came}
     stored = await inbox(database)
     for each in told_of:
         each.id = new_id()
@@ -66,28 +66,28 @@ async def test_only_the_new_ones_are_named_and_one_that_stands_twice_is_one_row(
     database: Database, application_id: UUID
 ) -> None:
     old = arrival(application_id, "old", raw=b"first")
-    assert await store_arrivals(database, [old]) == {old.id}
+    assert await store_arrivals(database, lambda: [old]) == {old.id}
 
     again, fresh, twin = arrival(application_id, "old"), arrival(application_id, "new"), arrival(application_id, "new")
-    new = await store_arrivals(database, [again, fresh, twin])
+    new = await store_arrivals(database, lambda: [again, fresh, twin])
 
     rows = await inbox(database)
     assert new == {rows["new"].id}
     assert new < {fresh.id, twin.id}
     assert (rows["old"].id, rows["old"].raw) == (old.id, b"first")
-    assert await store_arrivals(database, [again]) == set()
+    assert await store_arrivals(database, lambda: [again]) == set()
 
 
 async def test_one_that_is_refused_takes_all_with_it(database: Database, application_id: UUID) -> None:
     with pytest.raises(IntegrityError):
-        await store_arrivals(database, [arrival(application_id, "good"), arrival(new_id(), "bad")])
+        await store_arrivals(database, lambda: [arrival(application_id, "good"), arrival(new_id(), "bad")])
     assert await inbox(database) == {}
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 async def test_what_is_too_long_is_refused_and_never_cut_off(database: Database, application_id: UUID) -> None:
     with pytest.raises(DBAPIError):
-        await store_arrivals(database, [arrival(application_id, "k" * 97)])
+        await store_arrivals(database, lambda: [arrival(application_id, "k" * 97)])
     assert await inbox(database) == {}
 
 
@@ -97,7 +97,7 @@ async def test_those_who_store_the_same_in_another_order_do_not_block_each_other
     keys = [f"{number}" for number in range(300)]
     both = [[arrival(application_id, key) for key in order] for order in (keys, keys[::-1])]
 
-    new = await asyncio.gather(*(store_arrivals(database, each) for each in both))
+    new = await asyncio.gather(*(store_arrivals(database, lambda each=each: each) for each in both))
 
     assert len(new[0] | new[1]) == 300
     assert len(await inbox(database)) == 300

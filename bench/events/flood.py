@@ -74,7 +74,7 @@ class Flood:
             read_notification(notification(number, GRANT_EXPIRED, grant_id), application_id=application_id, now=now)
             for number, grant_id in enumerate(self._grants)
         ]
-        await store_arrivals(database, events)
+        await store_arrivals(database, lambda: events)
         began = time.monotonic()
         doorbell.ring(GRANT_EXPIRED, [event.id for event in events])
         await database.close()
