@@ -13,7 +13,7 @@ LONGEST_HOLD = timedelta(minutes=5)
 class KeyTriage:
     """Asks Nylas, by one canary call that concerns no grant, whether it still takes our key.
 
-    While it does not, nothing else is asked: only the canary, again after 5 s at first, then a quarter as long as the
+    While it does not, nothing else is asked: only the canary, again after 5 s at first, then an eighth as long as the
     key has been refused for, 5 min at most. All callers that are refused at the same time share one canary.
     """
 
@@ -63,7 +63,7 @@ class KeyTriage:
         """Hear that a canary was refused; return what that means."""
         first, now = self._refused is None, self._now()
         self._since = now if first or self._since is None else self._since
-        self._ask_again_at = now + min(max((now - self._since) / 4, FIRST_HOLD), LONGEST_HOLD)
+        self._ask_again_at = now + min(max((now - self._since) / 8, FIRST_HOLD), LONGEST_HOLD)
         self._refused = KeyRejected(
             f"{refusal}; Nylas does not take our API key (is it right, and of this region and application?)",
             status=refusal.status,
