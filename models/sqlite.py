@@ -44,7 +44,7 @@ def configure(connection: Any, _record: object) -> None:
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction. One that reads and then writes would fail at once, or lose another's update."""
+    """Begin a transaction as its session wants it: to read only, or to write."""
     reads = connection.get_execution_options().get("evergrant_reading", False)
     connection.exec_driver_sql(READ if reads else WRITE)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ingress.children import Child, DidNotStart, accepts, free_port, stop_all
 from ingress.embedded import start_postgres, start_valkey
-from ingress.priority import NICER
+from ingress.priority import nicer
 from storm.processes import family, own
 from storm.release import Release
 
@@ -69,7 +69,7 @@ class Parts:
         """`program` is the module that our parts are run by, with `environ` besides what they are told anyway."""
         self.folder, self.on_postgres, self.planted = folder, on_postgres, Planted()
         self.concurrency, self.program = concurrency, program
-        self.nicer = NICER if on_postgres else 0
+        self.nicer = nicer(uses_sqlite=not on_postgres)
         """How much `evergrant up` would have worker and beat let the others go first."""
         self.release: Release | None = None
         """The release that parts and commands are started from; None is this one."""

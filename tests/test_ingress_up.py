@@ -82,9 +82,8 @@ def test_an_empty_folder_is_enough_and_who_looks_after_the_parts_loads_none_of_w
 
 
 def how_nice(pid: int) -> set[int]:
-    """How much nicer the threads of a process are than we are."""
-    threads = {os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in Path(f"/proc/{pid}/task").iterdir()}
-    return {thread - os.getpriority(os.PRIO_PROCESS, 0) for thread in threads}
+    """How nice the threads of a process are."""
+    return {os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in Path(f"/proc/{pid}/task").iterdir()}
 
 
 @pytest.mark.long
@@ -101,8 +100,9 @@ async def test_on_a_busy_machine_web_goes_first_but_where_it_waits_for_whoever_w
         nice = {name: how_nice(pid) for pid, line in commands.items() for name in PARTS if f"-m ingress {name}" in line}
     finally:
         up.stop(seconds=30)
-    after_it = {0} if database_url.startswith("sqlite") else {NICER}
-    assert nice == {"web": {0}, "worker": after_it, "beat": after_it}
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+    after_it = ours if database_url.startswith("sqlite") else min(ours + NICER, 19)
+    assert nice == {"web": {ours}, "worker": {after_it}, "beat": {after_it}}
 
 
 @pytest.mark.long
