@@ -11,8 +11,9 @@ TURN = 0.0005
 def take_short_turns() -> None:
     """Let the threads of this process change ten times as often as they would.
 
-    Each step of SQLite lets go of Python's lock, and asks for it again. Beside a thread that computes (web's, that loads
-    the API; Celery's) a transaction of three statements held SQLite's own lock for 51 ms in the median, and now for 6.
+    Each step of SQLite lets go of Python's lock, and asks for it again. Beside a thread that computes, as one of web's
+    does while it loads the API, a transaction of three statements held SQLite's own lock for 51 ms in the median, and
+    now for 6.
     """
     sys.setswitchinterval(TURN)
 

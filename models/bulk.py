@@ -20,6 +20,17 @@ from models.row import RowData, table_of
 GRANTS = table_of(Grant)
 
 
+async def by_columns(
+    session: AsyncSession, statement: sa.Executable, given: Mapping[str, Any] | None = None
+) -> sa.CursorResult[*tuple[Any, ...]]:
+    """Execute a statement whose rows are columns, past the session, which asks first what it is to its row objects.
+
+    That takes 0.1 ms of each, and of an UPDATE that names a class of the ORM in a condition 0.25. What was changed in
+    row objects is not written before it, and they are not told of what it changes.
+    """
+    return await (await session.connection()).execute(statement, given)
+
+
 async def read_grants(session: AsyncSession, ids: Iterable[str], *, to_change: bool = False) -> dict[str, GrantData]:
     """Read grants as data, a tenth of the cost of row objects: only `write_changes` writes what is changed in them.
 
@@ -41,7 +52,7 @@ async def grants_of(
     session: AsyncSession, those: sa.Select[*tuple[Any, ...]], given: Mapping[str, Any] | None = None
 ) -> list[GrantData]:
     """Read, as data, the grants that a `select(GRANTS)` is for."""
-    return [GrantData.read(row) for row in (await session.execute(those, given)).mappings()]
+    return [GrantData.read(row) for row in (await by_columns(session, those, given)).mappings()]
 
 
 async def write_changes(session: AsyncSession, rows: Sequence[RowData], *, token: UUID | None = None) -> None:

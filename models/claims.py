@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
 from models.among import among_given, chosen
-from models.bulk import write_changes
+from models.bulk import by_columns, write_changes
 from models.columns import id_field, words
 from models.row import RowData, table_of
 
@@ -75,7 +75,7 @@ def open_at(model: type[Row], now: datetime | sa.BindParameter[Any]) -> sa.Colum
 
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:
     """Say that none of the rows is due and free any more; nothing is locked for that."""
-    return (await session.execute(_any_open(model), {"given_ids": list(ids), "given_at": now})).first() is None
+    return (await by_columns(session, _any_open(model), {"given_ids": list(ids), "given_at": now})).first() is None
 
 
 @cache
@@ -181,7 +181,7 @@ async def renew(
     ours = _locked(kept, *_ours(kept))
     longer = sa.update(kept).where(col(kept.id).in_(ours)).values(lease_until=now + lease).returning(col(kept.id))
     given = {"given_ids": list(ids), "given_token": token}
-    return len((await session.execute(longer.execution_options(synchronize_session=False), given)).all())
+    return len((await by_columns(session, longer, given)).all())
 
 
 def _ours(model: type[Row]) -> tuple[sa.ColumnElement[bool], ...]:
@@ -197,7 +197,8 @@ def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[U
 
 async def still_held(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> set[UUID]:
     """Lock, as `still_ours` does, those of the rows that we still hold, and return no more than their ids."""
-    return set(await session.scalars(_held_ids(model), {"given_ids": list(ids), "given_token": token}))
+    held = await by_columns(session, _held_ids(model), {"given_ids": list(ids), "given_token": token})
+    return set(held.scalars())
 
 
 @cache
@@ -234,7 +235,7 @@ def _as_rows(model: type[Row], statement: Any) -> Any:
 
 async def _rows(session: AsyncSession, model: type[Row], statement: Any, given: dict[str, Any]) -> list[Row]:
     if model.mapped() is not model:
-        return [model.read(row) for row in (await session.execute(statement, given)).mappings()]
+        return [model.read(row) for row in (await by_columns(session, statement, given)).mappings()]
     return list((await session.scalars(statement, given)).all())
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.among import among, chosen
+from models.bulk import by_columns
 from models.claims import Claimable, open_at
 
 RING_AGAIN = timedelta(seconds=2)
@@ -49,7 +50,8 @@ async def take_unrung(
     Several processes may do so at once: no row is given to two of them.
     """
     order = order or (col(model.due_at), col(model.id))
-    told = await session.execute(_telling(model, which, order, also), {**moment(now), "most": most, **(given or {})})
+    of_now = {**moment(now), "most": most, **(given or {})}
+    told = await by_columns(session, _telling(model, which, order, also), of_now)
     keys = [column.key for column in order]
     return sorted(told.all(), key=lambda row: [getattr(row, key) for key in keys])
 
@@ -63,7 +65,7 @@ def _telling(
     free = first.limit(sa.bindparam("most", type_=sa.Integer())).with_for_update(skip_locked=True)
     told = sa.update(model).where(chosen(col(model.id), free)).values(rung_at=NOW)
     wanted = {column.key: column for column in (col(model.id), col(model.lease_until), *order, *also)}
-    return told.returning(*wanted.values()).execution_options(synchronize_session=False)
+    return told.returning(*wanted.values())
 
 
 async def leave_unrung(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> None:

@@ -4,8 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -13,9 +16,12 @@ from lifecycle import GrantStatus, Spell
 from lifecycle.incidents import NARROWEST_FIRST, Scope, have_one_cause
 from lifecycle.tidings import Step, Tiding
 from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, TransitionData
+from models.bulk import by_columns
 from tasks.context import Context
 from tasks.incidents import cohort, covering, open_incident, open_ones_of_grants, subject_of, the_open
 from tasks.telling import News
+
+Given = BindParameter[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +51,10 @@ async def _detect(
     ctx: Context, session: AsyncSession, open_ones: Sequence[Incident], *, now: datetime
 ) -> list[Incident]:
     """Look for what the grants that failed lately have in common; hold their notices if it is one cause."""
-    lately = _failed_lately(ctx, now)
-    wanted = select(col(Grant.credential_id), col(Grant.provider), func.count()).where(lately)
-    groups = await session.execute(wanted.group_by(col(Grant.credential_id), col(Grant.provider)))
+    since = now - ctx.policy.thresholds.window
+    groups = await by_columns(session, _groups(), {"application": ctx.application_id, "since": since})
     failed = [(credential, provider, number) for credential, provider, number in groups]
+    lately = _failed_lately(ctx.application_id, since)
     opened: list[Incident] = []
     for scope in NARROWEST_FIRST:
         counted: Counter[str] = Counter()
@@ -63,17 +69,25 @@ async def _detect(
     return opened
 
 
-def _failed_lately(ctx: Context, now: datetime) -> ColumnElement[bool]:
-    """In SQL: expired within the window; neither when we met them, nor in an incident that was closed since."""
+@cache
+def _groups() -> Select[*tuple[Any, ...]]:
+    """Made once: see models.bulk."""
+    lately = _failed_lately(bindparam("application"), bindparam("since"))
+    of = (col(Grant.credential_id), col(Grant.provider))
+    return select(*of, func.count()).where(lately).group_by(*of)
+
+
+def _failed_lately(application_id: UUID | Given, since: datetime | Given) -> ColumnElement[bool]:
+    """In SQL: expired since then; neither when we met them, nor in an incident that was closed since."""
     explained_already = exists().where(
         col(Notice.grant_id) == col(Grant.id),
         col(Notice.incident_id) == col(Incident.id),
         col(Incident.settled_at) >= col(Grant.expiry_seen_at),
     )
     return (
-        (col(Grant.application_id) == ctx.application_id)
+        (col(Grant.application_id) == application_id)
         & (col(Grant.status) == GrantStatus.EXPIRED)
-        & (col(Grant.expiry_seen_at) >= now - ctx.policy.thresholds.window)
+        & (col(Grant.expiry_seen_at) >= since)
         & (col(Grant.first_seen_at) < col(Grant.expiry_seen_at))
         & ~explained_already
     )

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from lifecycle.incidents import Scope
 from models import Campaign, CampaignStatus, Endpoint, Event, Incident, Notice, Retirement, RetirementItem
+from models.bulk import by_columns
 from models.claims import Claimable
 from models.kinds import EVENT_KINDS
 from models.rings import moment, unrung
@@ -79,7 +80,7 @@ LOOKS: Mapping[Part, Callable[[UUID], Select[Any]]] = {
 async def due_now(context: Context, parts: tuple[Part, ...] = tuple(Part)) -> set[Part]:
     """Say for which of the parts there is something to do, by one statement: one for each would be many round trips."""
     async with context.database.reading() as session:
-        found = (await session.execute(_looks(context.application_id, parts), moment(context.now()))).one()
+        found = (await by_columns(session, _looks(context.application_id, parts), moment(context.now()))).one()
     return {part for part, is_there in zip(parts, found, strict=True) if is_there}
 
 

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -120,15 +119,16 @@ async def play(file: Path, *, port: int, connections: int, seconds: float) -> di
 
 
 def main() -> None:
-    """Play, and print what came of it as JSON."""
+    """Play, and write down what came of it as JSON: in a file, as a pipe lost its end at times."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
+    parser.add_argument("into", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
     told = parser.parse_args()
     played = uvloop.run(play(told.file, port=told.port, connections=told.connections, seconds=told.seconds))
-    sys.stdout.write(json.dumps(played))
+    told.into.write_text(json.dumps(played))
 
 
 if __name__ == "__main__":

@@ -38,11 +38,12 @@ class Load:
     def play(self, file: Path, port: int) -> dict[str, Any]:
         """Play a file of requests at a port, from a process of its own."""
         how = ("--connections", str(self.connections), "--seconds", str(self.seconds))
-        command = [sys.executable, "-m", "bench.intake.loader", str(file), "--port", str(port), *how]
+        into = file.with_name("played.json")
+        command = [sys.executable, "-m", "bench.intake.loader", str(file), str(into), "--port", str(port), *how]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=self.seconds + PATIENCE)
         if done.returncode:
             raise NotTheWork(f"the load ended early:\n{done.stderr[-800:]}")
-        played: dict[str, Any] = json.loads(done.stdout)
+        played: dict[str, Any] = json.loads(into.read_text())
         return played
 
 

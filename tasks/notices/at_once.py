@@ -13,6 +13,7 @@ from sqlmodel import col
 from lifecycle.brake import Braked
 from models import Delivery, DeliveryData, Endpoint, GrantData, Notice, NoticeData, NoticeKind
 from models.among import among_given
+from models.bulk import by_columns
 from models.claims import Outcome, close
 from models.inbox import insert_or_ignore
 from tasks.brakes import room_for
@@ -79,7 +80,8 @@ async def _behind_others(session: AsyncSession, grant_ids: Collection[str]) -> s
     """Say which grants have a notice that is on its way, or is held: those that come later wait for it, or join it."""
     if not grant_ids:
         return set()
-    return set(await session.scalars(_on_their_way(), {"grants": list(grant_ids)}))
+    found = await by_columns(session, _on_their_way(), {"grants": list(grant_ids)})
+    return set(found.scalars())
 
 
 @cache

@@ -16,7 +16,7 @@ from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
 from models import MOOT, PLANNED, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
 from models.among import among_given
-from models.bulk import read_grants, write_changes
+from models.bulk import by_columns, read_grants, write_changes
 from models.claims import close, postpone, still_ours
 from models.kinds import NOTICE_DUE
 from tasks.brakes import put_on, room_for
@@ -91,7 +91,7 @@ async def _earlier(session: AsyncSession, notices: Sequence[NoticeData], *, now:
         "these": [notice.id for notice in notices],
         "now": now,
     }
-    return {str(grant_id): seq for grant_id, seq in await session.execute(_first_due(), given)}
+    return {str(grant_id): seq for grant_id, seq in await by_columns(session, _first_due(), given)}
 
 
 @cache
