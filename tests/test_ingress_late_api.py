@@ -1,0 +1,50 @@
+"""The API is loaded by its first call, or by itself when web has had time for what comes after a start."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from ingress.front import Front
+from ingress.late_api import LateApi
+from ingress.web import make_web
+from models.database import Database
+from tests.front import installed, only_sqlite, without_database
+from worker.settings import read
+
+__all__ = ["installed", "without_database"]
+pytestmark = only_sqlite
+NEVER = 3600
+
+
+@pytest.fixture
+async def front(installed: None, database: Database, valkey: str) -> AsyncIterator[Front]:
+    """The parts of a web front that is open, on a database that has its tables."""
+    app = make_web(read(), redis_url=valkey)
+    async with app.router.lifespan_context(app):
+        yield app.state.front
+
+
+async def test_the_first_call_loads_it_and_is_answered(front: Front) -> None:
+    api = LateApi(after=NEVER)
+    loaded = api.load(front)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://web") as http:
+        answer = await http.get("/grants")
+    assert loaded.done()
+    assert answer.status_code == 401
+
+
+async def test_without_a_call_it_is_loaded_in_the_end(front: Front) -> None:
+    loaded = LateApi(after=0).load(front)
+    await asyncio.wait_for(loaded, 60)
+    assert callable(loaded.result())
+
+
+async def test_a_front_that_ends_before_has_not_loaded_it(front: Front) -> None:
+    loading = LateApi(after=NEVER).load(front)
+    await asyncio.sleep(0.05)
+    assert not loading.done()
+    loading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loading
