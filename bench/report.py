@@ -28,11 +28,21 @@ def outcome_of(record: Mapping[str, Any]) -> Outcome:
 
 
 def keep(records: Iterable[Record], path: Path) -> dict[str, Record]:
-    """Write the records into a day's file, in place of older ones of the same courses; return all that it has then."""
-    kept: dict[str, Record] = json.loads(path.read_text()) if path.exists() else {}
-    kept |= {record["course"]: record for record in records}
+    """Write the records into a day's file, in place of older ones of the same courses.
+
+    Returns the newest of each course, of that day or of an earlier one whose file lies beside it.
+    """
+    today = _kept(path) | {record["course"]: record for record in records}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(kept, indent=1) + "\n")
+    path.write_text(json.dumps(today, indent=1) + "\n")
+    newest: dict[str, Record] = {}
+    for day in sorted(path.parent.glob(f"*{path.suffix}")):
+        newest |= _kept(day)
+    return newest
+
+
+def _kept(day: Path) -> dict[str, Record]:
+    kept: dict[str, Record] = json.loads(day.read_text()) if day.exists() else {}
     return kept
 
 

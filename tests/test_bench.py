@@ -1,5 +1,6 @@
 """The bench's frame: everybody has a turn in each round, and who fails is told of."""
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,3 +84,10 @@ def test_a_later_run_of_a_day_replaces_only_its_own_courses(tmp_path: Path) -> N
     assert list(kept) == ["some", "other"]
     assert outcome_of(kept["some"]).results[0].median("per_second") == 20
     assert keep([record(Outcome("some", "Anew", "", []), **ABOUT)], file)["some"]["name"] == "Anew"
+
+
+def test_a_later_day_has_a_file_of_its_own_and_the_newest_of_each_course_is_shown(tmp_path: Path) -> None:
+    keep([record(ran(Log()), **ABOUT), record(Outcome("other", "Another", "", []), **ABOUT)], tmp_path / "01.json")
+    newest = keep([record(Outcome("some", "Anew", "", []), **ABOUT)], tmp_path / "02.json")
+    assert {name: one["name"] for name, one in newest.items()} == {"some": "Anew", "other": "Another"}
+    assert list(json.loads((tmp_path / "02.json").read_text())) == ["some"]

@@ -1,14 +1,15 @@
 """Grants that are read as data, and rows that are written together: what was changed is written, and nothing else."""
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import col
 
 from lifecycle import GrantStatus
-from models import Event, Grant
+from models import Event, EventData, Grant
 from models.bulk import read_grants, write_changes
-from models.claims import claim
+from models.claims import claim, claim_others, still_held, still_ours
+from models.columns import new_id
 from models.kinds import GRANT_UPDATED
 from simulator import Running
 from tasks.context import Context
@@ -70,3 +71,19 @@ async def test_rows_of_an_earlier_session_are_written_as_they_were_changed(ctx: 
         await write_changes(session, rows)
         assert set(await session.scalars(select(col(Event.reason)))) == {"looked at", None}
     assert ((await the_event(ctx, first.id)).reason, (await the_event(ctx, second.id)).attempts) == ("looked at", 7)
+
+
+async def test_a_claim_of_rows_as_data_asks_nothing_of_the_session(ctx: Context) -> None:
+    """It would look what each statement is to its row objects, which takes longer than the statement."""
+    asked: list[str] = []
+    now, lease = ctx.now(), ctx.lease
+    async with ctx.database.writing() as session:
+        event.listen(session.sync_session, "do_orm_execute", lambda state: asked.append(str(state.statement)))
+        token, rows = await claim(session, EventData, [new_id()], now=now, lease=lease)
+        anything = col(Event.kind) == GRANT_UPDATED
+        rows += await claim_others(session, EventData, anything, now=now, lease=lease, token=token, most=1)
+        assert await still_held(session, EventData, token, [new_id()]) == set()
+        assert await still_ours(session, EventData, token, [new_id()]) == rows == []
+        assert asked == []
+        await session.execute(select(Event))
+        assert len(asked) == 1
