@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models import sqlite
+from models.checkpoints import Checkpoints
 from models.turnstile import Turnstile
 
 T = TypeVar("T")
@@ -109,8 +110,10 @@ class Database:
             event.listen(self.engine.sync_engine, "handle_error", _see_what_is_lost)
         in_memory = parsed.database in (None, "", ":memory:")
         self._turnstile: Turnstile | None = None
+        self._checkpoints: Checkpoints | None = None
         if self.is_sqlite and not in_memory:
             self._turnstile = Turnstile(Path(str(parsed.database)), patience=patience, first=first)
+            self._checkpoints = Checkpoints(Path(str(parsed.database)), self._turn)
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         # PostgreSQL gives each statement its own view of the rows anyway, and BEGIN and ROLLBACK two more ways there.
         by_itself: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
@@ -122,6 +125,8 @@ class Database:
         """Open a transaction that writes; it commits at the end of the block, or rolls back on an error."""
         async with self._write() as session, self._turn(), session.begin():  # the session is closed without the turn
             yield session
+        if self._checkpoints:
+            self._checkpoints.wanted()
 
     def by_statement(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session of which each statement is a transaction of its own; on SQLite they are one as in `writing`.
@@ -154,6 +159,8 @@ class Database:
 
     async def close(self) -> None:
         """Let go of all connections; one that says goodbye to a server that is silent is not waited for long."""
+        if self._checkpoints:
+            await self._checkpoints.close()
         try:
             async with asyncio.timeout(GOODBYE):
                 await self.engine.dispose()

@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 T = TypeVar("T")
 
 READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
+LONGEST_LOG = 8000
+"""Pages of the log that no commit writes into the file (`models.checkpoints`): it does so where nobody else could."""
 STATEMENTS_KEPT = 24
 """Prepared statements that each connection keeps. Those with many rows differ by their number, and each holds some
 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""
@@ -38,7 +40,7 @@ def configure(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
     cursor = connection.cursor()
     _into_wal_mode(cursor)
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", f"wal_autocheckpoint={LONGEST_LOG}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
