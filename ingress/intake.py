@@ -39,6 +39,8 @@ class Intake:
     ) -> None:
         """`patience` is how many seconds a request waits for its commit before it is told to come again."""
         self._database, self._ring, self._patience = database, ring, patience
+        self.came = 0
+        """How many events have come so far."""
         self._waiting: deque[_Waiting] = deque()
         self._more = asyncio.Event()
         self._due: dict[str, list[UUID]] = defaultdict(list)
@@ -46,6 +48,7 @@ class Intake:
 
     async def store(self, event: Arrival) -> bool:
         """Store an event; say whether it was new. Returns after the commit. Raises NotStored."""
+        self.came += 1
         if len(self._waiting) >= WAITING_AT_MOST:
             raise NotStored("too many requests are waiting")
         loop = asyncio.get_running_loop()

@@ -1,13 +1,15 @@
-"""The API is loaded by its first call, or by itself when web has had time for what comes after a start."""
+"""The API is loaded by its first call, or by itself when no webhooks come."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
 from ingress.front import Front
 from ingress.late_api import LateApi
+from ingress.notifications import read_notification
 from ingress.web import make_web
 from models.database import Database
 from tests.front import installed, only_sqlite, without_database
@@ -16,6 +18,7 @@ from worker.settings import read
 __all__ = ["installed", "without_database"]
 pytestmark = only_sqlite
 NEVER = 3600
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -35,10 +38,19 @@ async def test_the_first_call_loads_it_and_is_answered(front: Front) -> None:
     assert answer.status_code == 401
 
 
-async def test_without_a_call_it_is_loaded_in_the_end(front: Front) -> None:
-    loaded = LateApi(after=0).load(front)
+async def test_without_a_call_it_is_loaded_when_no_webhook_came_for_a_while(front: Front) -> None:
+    loaded = LateApi(after=0.01).load(front)
     await asyncio.wait_for(loaded, 60)
     assert callable(loaded.result())
+
+
+async def test_while_webhooks_come_it_is_not_loaded(front: Front) -> None:
+    loading = LateApi(after=0.5).load(front)
+    for number in range(12):
+        await front.intake.store(read_notification(b"%d" % number, application_id=front.application_id, now=NOON))
+        await asyncio.sleep(0.1)
+    assert not loading.done()
+    await asyncio.wait_for(loading, 60)
 
 
 async def test_a_front_that_ends_before_has_not_loaded_it(front: Front) -> None:
