@@ -12,8 +12,9 @@ import structlog
 log = structlog.get_logger()
 
 EVERY = 0.5
+"""Seconds after a commit, and between two of all processes."""
 LONG = 1000
-"""Pages of the log with which it is begun anew, as SQLite would by itself."""
+"""Pages of the log that are enough to see to it that it begins anew; SQLite does so with as many by itself."""
 
 
 class Checkpoints:

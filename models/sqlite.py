@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
 LONGEST_LOG = 8000
-"""Pages of the log that no commit writes into the file (`models.checkpoints`): it does so where nobody else could."""
+"""Pages of the log with which a commit writes it into the file after all: `models.checkpoints` could not, so far."""
 STATEMENTS_KEPT = 24
 """Prepared statements that each connection keeps. Those with many rows differ by their number, and each holds some
 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""
