@@ -13,10 +13,11 @@ from tasks.campaigns import following
 from tasks.campaigns.choosing import GrantFilter
 from tasks.campaigns.ending import give_up
 from tasks.campaigns.requests import CampaignRequest
+from tasks.campaigns.starting import write_items
 from tasks.campaigns.steering import NotNow, cancel, pause, resume, retry
 from tasks.campaigns.working import reauthenticate
 from tasks.context import Context
-from tests.bulk import ACCOUNT, CUSTOM, ends, run_out, standing, started
+from tests.bulk import ACCOUNT, CUSTOM, asked, ends, run_out, standing, started
 from tests.conftest import Rings, SetClock, another_worker
 from tests.stories import fails, known, recovers, the_campaign, the_items, until
 from worker.sweeper import sweep
@@ -89,6 +90,20 @@ async def test_a_cancelled_campaign_gives_up_what_is_left_and_keeps_what_was_don
     campaign = await the_campaign(ctx, campaign_id)
     assert (campaign.status, campaign.finished_at) == (CampaignStatus.CANCELLED, clock())
     assert calls(sim) == 200
+
+
+@pytest.mark.parametrize("what", ["all that match", "named ones"])
+async def test_a_worker_that_slept_while_a_campaign_was_cancelled_writes_no_items_that_nobody_would_end(
+    ctx: Context, sim: Running, what: str
+) -> None:
+    grant_ids = await known(ctx, sim, 3, status="invalid", credential_id=ACCOUNT)
+    asked_for = CampaignRequest(grants=grant_ids) if what == "named ones" else CampaignRequest(filter=GrantFilter())
+    planned, _ = await asked(ctx, asked_for)
+    await cancel(another_worker(ctx), planned.id, actor=ADMIN)
+
+    await write_items(ctx, planned)
+
+    assert await the_items(ctx, planned.id) == []
 
 
 async def test_a_worker_that_died_with_items_in_hand_does_not_keep_a_cancelled_campaign_open(

@@ -12,14 +12,14 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from lifecycle.campaigning import rank_of
-from models import Campaign, CampaignItem, CampaignItemData, CampaignStatus, Grant, VaultSecret
+from models import Campaign, CampaignItem, CampaignItemData, Grant, VaultSecret
 from models.among import among
 from models.columns import new_id
 from models.inbox import insert_or_ignore
 from models.sealing import Unsealable
 from nylas_api import BulkGrant
 from tasks.campaigns.lines import BadLine, Line, OwnSettings, as_text, from_text, takes
-from tasks.campaigns.starting import skip_the_taken
+from tasks.campaigns.starting import keep_planned, skip_the_taken
 from tasks.context import Context
 
 MOST_LINES = 1_000
@@ -82,8 +82,7 @@ class GivenUp(Exception):
 
 async def hold(session: AsyncSession, campaign: Campaign) -> None:
     """Keep a planned campaign from being given up before this transaction ends. Raises GivenUp if it was already."""
-    status = select(col(Campaign.status)).where(col(Campaign.id) == campaign.id).with_for_update(read=True)
-    if await session.scalar(status) is not CampaignStatus.PLANNED:
+    if not await keep_planned(session, campaign):
         raise GivenUp(f"campaign {campaign.id} was given up while its list was read: nothing of it is done")
 
 

@@ -85,8 +85,17 @@ def _named_by(event: Event) -> UUID | None:
         return None
 
 
+async def keep_planned(session: AsyncSession, campaign: Campaign) -> bool:
+    """Keep a campaign planned until this transaction ends; say whether it can be: it may be given up, or run, already.
+
+    Items are written in a transaction that has asked this: one that is given up would never end those that come later.
+    """
+    status = select(col(Campaign.status)).where(col(Campaign.id) == campaign.id).with_for_update(read=True)
+    return await session.scalar(status) is CampaignStatus.PLANNED
+
+
 async def write_items(ctx: Context, campaign: Campaign) -> None:
-    """Write the items in parts; a second run adds only what is missing."""
+    """Write the items in parts, while the campaign is planned; a second run adds only what is missing."""
     if "grants" in campaign.filter:
         await _write_named(ctx, campaign, campaign.filter["grants"])
     elif "list" in campaign.filter:  # its items were written as it was read
@@ -101,6 +110,8 @@ async def _write_matching(ctx: Context, campaign: Campaign) -> None:
     after = ""
     while True:
         async with ctx.database.writing() as session:
+            if not await keep_planned(session, campaign):
+                return
             part = select(GRANTS).where(matching, col(Grant.id) > after).order_by(col(Grant.id))
             grants = await grants_of(session, part.limit(ITEMS_A_TRANSACTION))
             if not grants:
@@ -122,6 +133,8 @@ async def _write_named(ctx: Context, campaign: Campaign, names: Sequence[str]) -
     for start in range(0, len(names), ITEMS_A_TRANSACTION):
         part = dict(enumerate(names[start : start + ITEMS_A_TRANSACTION], start + 1))
         async with ctx.database.writing() as session:
+            if not await keep_planned(session, campaign):
+                return
             found, unknown = await _find(session, campaign.application_id, part)
             await _write_part(ctx, session, campaign, found)
             rows = [_skipped(campaign, reason, ctx.now(), email=part[line], line=line) for line, reason in unknown]
@@ -245,6 +258,8 @@ async def choose_ways(ctx: Context, campaign: Campaign) -> None:
     after = UUID(int=0)
     while True:
         async with ctx.database.writing() as session:
+            if not await keep_planned(session, campaign):
+                return
             open_ones = select(CampaignItem, Grant).join(Grant, col(Grant.id) == col(CampaignItem.grant_id))
             part = open_ones.where(
                 col(CampaignItem.campaign_id) == campaign.id,
