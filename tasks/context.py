@@ -11,7 +11,7 @@ from lifecycle import Policy, delay_before
 from lifecycle.brake import Braked
 from models.database import Database
 from models.sealing import Keyring
-from nylas_api import KeyRejected, NylasClient, NylasError, Transient
+from nylas_api import GrantUnauthorized, KeyRejected, NylasClient, NylasError, Transient
 from tasks.clock import Clock
 from tasks.flow import Flow
 from tasks.notices.outbound import Outbound
@@ -23,6 +23,8 @@ LEASE = timedelta(seconds=15)
 BULK_CHUNKS_AT_ONCE = 4
 WRITERS_AT_ONCE = 4
 OUR_KEY_IS_REFUSED = timedelta(seconds=5)
+ONE_IS_REFUSED = 7
+"""A grant is refused so often, while our key is good, before that is believed: for a minute at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Context:
     def wait_after(self, error: NylasError, attempts: int) -> timedelta | None:
         """Say how long to wait before asking again, or None where asking again can't help.
 
-        A refused API key is no word about any grant, and somebody will mend it: the work waits.
+        A refused API key is no word about any grant, and somebody will mend it: the work waits. That one grant alone is
+        refused is not believed at once: a 401 that passes may be over by the time that the key is asked about.
         """
         match error:
             case Transient(retry_after=timedelta() as told):
@@ -71,6 +74,8 @@ class Context:
                 return self.backoff(attempts)
             case KeyRejected():
                 return max(OUR_KEY_IS_REFUSED, self.backoff(attempts))
+            case GrantUnauthorized() if attempts < ONE_IS_REFUSED:
+                return self.backoff(attempts)
             case _:
                 return None
 

@@ -192,10 +192,19 @@ async def test_what_the_provider_said_stands_in_the_reason(ctx: Context, sim: Ru
         ({"mode": "drop"}, 0.5),
         ({"mode": "after_effect_drop"}, 0.5),
         ({"status": 401, "path": "/v3/*"}, 5),
+        ({"status": 401}, 0.5),
         ({"status": 429, "headers": {"Retry-After": "20"}}, 20),
         ({"status": 429, "body": {"error": {"type": "rate_limit_error", "provider_error": {"error": "quota"}}}}, 0.5),
     ],
-    ids=["unavailable", "lost on its way", "answer lost", "key refused", "too fast", "the provider's limit"],
+    ids=[
+        "unavailable",
+        "lost on its way",
+        "answer lost",
+        "key refused",
+        "refused alone",
+        "too fast",
+        "the provider's limit",
+    ],
 )
 async def test_items_wait_out_a_trouble_and_are_done_then(
     ctx: Context, sim: Running, clock: SetClock, rings: Rings, trouble: dict[str, object], at_least: float

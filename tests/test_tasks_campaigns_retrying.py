@@ -1,7 +1,7 @@
-"""What failed in a campaign is tried again, also if the process dies in the middle of opening it."""
+"""What failed in a campaign is tried again: by itself where that may help, and by an admin who asks for it."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -9,9 +9,11 @@ from models import Campaign, CampaignItem, CampaignStatus, Outcome, Way
 from models.columns import new_id
 from simulator import Running
 from tasks.campaigns import steering
-from tasks.context import Context
+from tasks.campaigns.working import reauthenticate
+from tasks.context import ONE_IS_REFUSED, Context
+from tests.bulk import ACCOUNT, CUSTOM, started
 from tests.conftest import SetClock
-from tests.stories import known, stored, the_campaign, the_items
+from tests.stories import fails, known, stored, the_campaign, the_items
 
 
 class Died(Exception):
@@ -52,3 +54,24 @@ async def test_a_retry_that_dies_halfway_leaves_a_campaign_that_runs(
     assert len([item for item in await the_items(ctx, finished.id) if item.settled_at is None]) == 1
     assert await steering.retry(ctx, finished.id, actor="an admin") == 2
     assert (await the_campaign(ctx, finished.id)).reason == "2 tried again by an admin"
+
+
+async def test_a_mailbox_that_is_refused_while_the_key_is_good_fails_only_when_that_has_lasted_for_a_minute(
+    ctx: Context, sim: Running, clock: SetClock
+) -> None:
+    await known(ctx, sim, status="invalid", credential_id=ACCOUNT)
+    campaign_id = await started(ctx)
+    await fails(sim, CUSTOM, status=401)
+    began, times = clock(), 0
+
+    [item] = await the_items(ctx, campaign_id)
+    while item.settled_at is None:
+        clock.forward(seconds=max((item.due_at - clock()).total_seconds(), 0.0))
+        await reauthenticate.run(ctx, [item.id])
+        [item] = await the_items(ctx, campaign_id)
+        times += 1
+
+    assert times == ONE_IS_REFUSED
+    assert clock() - began > timedelta(minutes=1)
+    assert (item.outcome, str(item.reason)[:18]) == (Outcome.FAILED, "Nylas answered 401")
+    assert (await the_campaign(ctx, campaign_id)).status is CampaignStatus.FINISHED
