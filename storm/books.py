@@ -90,6 +90,11 @@ class ItemRow:
     email: str | None
     settled: bool
     outcome: str | None
+    cause: str | None = None
+    attempts: int = 0
+    """Since it was last asked for."""
+    asked: int = 1
+    """How often it was asked for: once, and again whenever an admin had what failed tried again."""
 
 
 @dataclass(slots=True)

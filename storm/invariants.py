@@ -179,8 +179,10 @@ def campaigns(books: Books) -> Iterator[str]:
 
 
 def extra_calls(books: Books) -> int:
-    """How many renewals were done beyond one for each item."""
-    asked = Counter((item.email or "").lower() for item in books.items)
+    """How many renewals were done beyond one for each time that an item was asked for."""
+    asked = Counter[str]()
+    for item in books.items:
+        asked[(item.email or "").lower()] += item.asked
     return sum(max(0, done - asked[email.lower()]) for email, done in books.truth.renewals.items())
 
 

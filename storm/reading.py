@@ -155,6 +155,8 @@ async def items(database: Database) -> list[ItemRow]:
                 item.email or email,
                 item.settled_at is not None,
                 item.outcome.value if item.outcome else None,
+                item.cause,
+                item.attempts,
             )
             for item, email in (await session.execute(wanted)).all()
         ]

@@ -15,7 +15,7 @@ from storm.simulation.world import World
 
 A_WHILE = timedelta(hours=6)
 A_MOMENT = 0.01
-MOST_ROUNDS = 400
+MOST_ROUNDS = 4_000
 TAKEN = 200
 _OPEN = "SELECT due_at, lease_until, rung_at, {rests} FROM {table} WHERE settled_at IS NULL {free}"
 OPEN = (

@@ -1,15 +1,20 @@
 """Whether a run came to the right end: the storm's promises, and what can be asked where nothing runs beside it."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from uuid import UUID
 
 from storm import reading
 from storm.books import Books, Truth
 from storm.invariants import codes, extra_calls, flips, notices, statuses, webhooks
-from storm.simulation.watching import BROKEN
+from storm.simulation.watching import AGAIN, BROKEN
 from storm.simulation.world import World
+from tasks.context import ONE_IS_REFUSED
 
 PROMISES = (webhooks, statuses, codes, notices, flips)
 ENDS = ("done", "skipped", "cancelled")
+REFUSED = "api.authentication_error"
 LEGAL = {
     (None, "valid"),
     (None, "expired"),
@@ -48,6 +53,7 @@ def in_the_end(world: World) -> list[str]:
 async def read_books(world: World) -> Books:
     """The storm's books of this run."""
     database, state, notes = world.database, world.nylas.state, world.notes
+    again = Counter(item for (item,) in world.look.execute(f"SELECT item FROM {AGAIN}"))  # noqa: S608 - a name of ours
     truth = Truth(
         grants={id: grant.grant_status for id, grant in state.books.by_id.items()},
         emails={id: grant.email for id, grant in state.books.by_id.items()},
@@ -65,7 +71,7 @@ async def read_books(world: World) -> Books:
         notices=await reading.notices(database, now=world.now()),
         heard=reading.heard(world.product.heard),
         sign_ins=await reading.sign_ins(database),
-        items=await reading.items(database),
+        items=[replace(item, asked=1 + again[UUID(item.id).hex]) for item in await reading.items(database)],
         truth=truth,
         interrupted=notes.interrupted,
     )
@@ -76,6 +82,8 @@ def _campaigns(world: World, books: Books) -> Iterator[str]:
     for item in books.items:
         if item.outcome == "failed" and item.grant_id in books.truth.deleted:
             continue  # Nylas answered with the grant that it made in the place of the one that was deleted
+        if item.outcome == "failed" and item.cause == REFUSED and item.attempts >= ONE_IS_REFUSED:
+            continue  # Nylas refused this one, and no other, again and again
         if not item.settled or item.outcome not in ENDS:
             yield f"campaigns: the item {item.id} of {item.email} ended as {item.outcome}"
     renewals = {email.lower(): count for email, count in books.truth.renewals.items()}

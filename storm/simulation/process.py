@@ -17,7 +17,8 @@ class Process:
     """All tasks that were started in it, and whether they may go on.
 
     A point is passed before and after each request, and each transaction that writes. Who is dead gets no further, and
-    what it has not committed is gone; who is stopped waits at its next point outside of a transaction.
+    what it has not committed is gone; who is stopped waits at its next point outside of a transaction, and reads
+    nothing meanwhile.
     """
 
     def __init__(self, name: str, trace: Callable[[str], None], chance: Random) -> None:
@@ -56,9 +57,15 @@ class Process:
             self.stopped.set()
         if self.by_turns and may_stop:
             await asyncio.sleep(self._chance.choice((0, 0.001, 0.002)))
-        if may_stop and not self._goes_on.is_set():
-            await self._goes_on.wait()
+        if may_stop:
+            await self.stands_still()
         self._still_lives()
+
+    async def stands_still(self) -> None:
+        """Wait while it is stopped."""
+        if not self._goes_on.is_set():
+            await self._goes_on.wait()
+            self._still_lives()
 
     def _still_lives(self) -> None:
         if self.dead:

@@ -98,6 +98,8 @@ class Connection:
             self._holds, self._wrote = True, False
         elif statement.startswith("PRAGMA synchronous"):
             return
+        elif not self._holds:
+            await _stands_still()
         elif not self._wrote:
             self._wrote = statement.lstrip().startswith(WRITES)
         (cursor.executemany if many else cursor.execute)(statement, *values)
@@ -185,6 +187,11 @@ class Cursor:
 def _who() -> str:
     process = current.get()
     return process.name if process else "nobody"
+
+
+async def _stands_still() -> None:
+    if process := current.get():
+        await process.stands_still()
 
 
 async def _passes(point: str, *, may_stop: bool = True) -> None:
