@@ -12,10 +12,12 @@ from storm.simulation.outside import Web, asks_to_sync, steers
 from storm.simulation.passes import Staff, on_message, sweeps
 from storm.simulation.wire import DEADLINE, LATER
 from storm.simulation.world import World
+from worker.sweeper import EVERY
 
 A_WHILE = timedelta(hours=6)
 A_MOMENT = 0.01
 MOST_ROUNDS = 4_000
+SWEEPS_IN_VAIN = 30
 TAKEN = 200
 _OPEN = "SELECT due_at, lease_until, rung_at, {rests} FROM {table} WHERE settled_at IS NULL {free}"
 OPEN = (
@@ -59,7 +61,7 @@ def bring_all(world: World, staff: Staff, web: Web) -> None:
 
 
 def _until_quiet(world: World, staff: Staff) -> None:
-    until = world.now() + A_WHILE
+    until, in_vain = world.now() + A_WHILE, 0
     for _ in range(MOST_ROUNDS):
         heard = defaultdict[str, dict[UUID, None]](dict)
         for kind, ids in world.rings:
@@ -79,7 +81,11 @@ def _until_quiet(world: World, staff: Staff) -> None:
         later = [moment for moment in moments if moment > now]
         if not later or min(later) > until:
             if any(moment <= now for moment in moments):
-                break
+                in_vain += 1  # what was ordered to go wrong may have met the sweep
+                if in_vain == SWEEPS_IN_VAIN:
+                    break
+                world.run(asyncio.sleep(EVERY))
+                continue
             staff.does(staff.free(), sweeps)
             if world.rings:
                 continue
