@@ -123,7 +123,8 @@ class Database:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
         """Open a transaction that writes; it commits at the end of the block, or rolls back on an error."""
-        async with self._write() as session, self._turn(), session.begin():  # the session is closed without the turn
+        turn = self._turnstile.turn_at_begin() if self._turnstile else nullcontext()
+        async with self._write() as session, turn, session.begin():
             yield session
         if self._checkpoints:
             self._checkpoints.wanted()

@@ -9,6 +9,8 @@ import aiosqlite
 import stamina
 from sqlalchemy import Connection
 
+from models.turnstile import coming
+
 T = TypeVar("T")
 
 READ, WRITE = "BEGIN", "BEGIN IMMEDIATE"
@@ -19,6 +21,8 @@ STATEMENTS_KEPT = 24
 100 KB: with the 128 of sqlite3 a worker grew by 60 MB over 100,000 items."""
 WRITES = frozenset({"cursor", "execute", "executemany", "fetchone", "fetchmany", "fetchall", "commit", "rollback"})
 """What a transaction that writes is made of."""
+ENDS = frozenset({"commit", "rollback"})
+"""What ends it."""
 READS = frozenset({"cursor"})
 """What SQLite has little to do for while a transaction reads: a rollback would wait for what the thread is at."""
 BETWEEN = frozenset({"cursor", "rollback"})
@@ -90,11 +94,16 @@ class _HoldsBriefly(aiosqlite.Connection):
             if self._writes:
                 return await self._begin(partial(fn, *args))
         if self._is_brief(fn):
-            return fn(*args, **kwargs)
+            done = fn(*args, **kwargs)
+            if fn.__name__ in ENDS and self._writes and (turn := coming.get()):
+                turn.give_back()
+            return done
         return await self._in_thread(partial(fn, *args, **kwargs))
 
     async def _begin(self, begin: Callable[[], T]) -> T:
-        """Begin to write. If somebody else does just now, the thread waits until they have done."""
+        """Begin to write, in turn. If somebody else does all the same, the thread waits until they have done."""
+        if turn := coming.get():
+            await turn.take()
         self._conn.execute("PRAGMA busy_timeout=0")
         try:
             return begin()

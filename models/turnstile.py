@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,21 +39,29 @@ class Turnstile:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn, and have it for the length of the block."""
-        if sys.platform == "win32" or not await self._first_of_this_process():
+        async with self.turn_at_begin() as turn:
+            if turn:
+                await turn.take()
             yield
+
+    @asynccontextmanager
+    async def turn_at_begin(self) -> AsyncIterator["Turn | None"]:
+        """Let the transaction of this block have a turn from its BEGIN, for which it waits there, to its COMMIT.
+
+        What is done before and after, to get a connection and let go of it, takes longer than BEGIN and COMMIT. One of
+        this process at a time comes that far.
+        """
+        if sys.platform == "win32" or not await self._first_of_this_process():
+            yield None
             return
         try:
-            line, turn, first = self._opened()
-            ahead = first if self._first else line
-            deadline = asyncio.get_running_loop().time() + self._patience
+            turn = Turn(self._opened(), first=self._first, patience=self._patience)
+            coming.set(turn)
             try:
-                if await _taken(ahead, deadline) and await _taken(turn, deadline) and not self._first:
-                    await _give_way(turn, first, deadline)
-                fcntl.flock(ahead, fcntl.LOCK_UN)
-                yield
+                yield turn
             finally:
-                fcntl.flock(ahead, fcntl.LOCK_UN)
-                fcntl.flock(turn, fcntl.LOCK_UN)
+                coming.set(None)
+                turn.give_back()
         finally:
             self._here.release()
 
@@ -74,6 +83,33 @@ class Turnstile:
         while self._files:
             os.close(self._files.pop())
         self._here = asyncio.Lock()  # the old one belongs to its event loop
+
+
+class Turn:
+    """What lets one in of all processes."""
+
+    def __init__(self, files: tuple[int, int, int], *, first: bool, patience: float) -> None:
+        """It is not taken yet. The files are those of the line, the turn, and those who come first."""
+        self._line, self._turn, self._first = files
+        self._comes_first, self._patience = first, patience
+
+    async def take(self) -> None:
+        """Wait for it, but not for longer than the patience lasts."""
+        ahead = self._first if self._comes_first else self._line
+        deadline = asyncio.get_running_loop().time() + self._patience
+        try:
+            if await _taken(ahead, deadline) and await _taken(self._turn, deadline) and not self._comes_first:
+                await _give_way(self._turn, self._first, deadline)
+        finally:
+            fcntl.flock(ahead, fcntl.LOCK_UN)
+
+    def give_back(self) -> None:
+        """Let the next one in, if this one is."""
+        fcntl.flock(self._turn, fcntl.LOCK_UN)
+
+
+coming: ContextVar[Turn | None] = ContextVar("coming", default=None)
+"""The turn of the transaction that this task is about to begin."""
 
 
 async def _taken(file: int, deadline: float) -> bool:
