@@ -13,7 +13,7 @@ from ingress.lists.files import in_parts, opened, tell_of
 from ingress.lists.lines import TAGS
 from ingress.terminal import fail, put_json, say
 from models import Grant, GrantTag
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
 from tasks.campaigns.lines import BadLine, Line
 from tasks.campaigns.listed import find_named
 from worker.runtime import Runtime
@@ -97,8 +97,7 @@ async def _change(
     more = {(grant_id, tag) for grant_id, own in grants for tag in (*add, *([own] if own else ()))}
     if more:
         rows = [{"grant_id": grant_id, "tag": tag} for grant_id, tag in sorted(more)]
-        new = await session.execute(insert_or_ignore(session, GrantTag, returning="grant_id"), rows)
-        count.added += len(new.scalars().all())
+        count.added += len(await insert_new(session, GrantTag, rows, returning="grant_id"))
 
 
 def _tell(count: Count, *, as_json: bool) -> None:

@@ -15,6 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from models.among import among_given
 from models.grant import Grant, GrantData
+from models.prepared import Prepared
 from models.row import RowData, table_of
 
 GRANTS = table_of(Grant)
@@ -39,13 +40,14 @@ async def read_grants(session: AsyncSession, ids: Iterable[str], *, to_change: b
     """
     if not (wanted := list(ids)):
         return {}
-    return {grant.id: grant for grant in await grants_of(session, _by_ids(to_change=to_change), {"ids": wanted})}
+    rows = await _by_ids(to_change=to_change).dicts(session, {"ids": wanted})
+    return {row["id"]: GrantData.read(row) for row in rows}
 
 
 @cache
-def _by_ids(*, to_change: bool) -> sa.Select[*tuple[Any, ...]]:
+def _by_ids(*, to_change: bool) -> Prepared:
     those = sa.select(GRANTS).where(among_given(GRANTS.c.id, "ids")).order_by(GRANTS.c.id)
-    return those.with_for_update() if to_change else those
+    return Prepared(those.with_for_update() if to_change else those)
 
 
 async def grants_of(
@@ -71,15 +73,15 @@ async def write_changes(session: AsyncSession, rows: Sequence[RowData], *, token
     table = table_of(type(rows[0]).mapped())
     names = tuple(sorted(set[str]().union(*(mine for _, mine in changed))))
     values = [_parameters(row, names) | ({"of_token": token} if token else {}) for row, _ in changed]
-    written = await (await session.connection()).execute(_one_changed(table, names, held=token is not None), values)
-    if table is GRANTS and written.rowcount not in (-1, len(changed)):
-        raise StaleDataError(f"of {len(changed)} grants {written.rowcount} were as they had been read")
+    written = await _one_changed(table, names, held=token is not None).write(session, values)
+    if table is GRANTS and written not in (-1, len(changed)):
+        raise StaleDataError(f"of {len(changed)} grants {written} were as they had been read")
     for row, mine in changed:
         _note_written(row, mine)
 
 
 @lru_cache(256)
-def _one_changed(table: sa.Table, names: Sequence[str], *, held: bool) -> sa.Update:
+def _one_changed(table: sa.Table, names: Sequence[str], *, held: bool) -> Prepared:
     one = (
         sa.update(table)
         .where(table.c.id == sa.bindparam("of_id"))
@@ -89,7 +91,7 @@ def _one_changed(table: sa.Table, names: Sequence[str], *, held: bool) -> sa.Upd
         one = one.where(table.c.claim_token == sa.bindparam("of_token"), table.c.settled_at.is_(None))
     if table is GRANTS:
         one = one.where(table.c.version == sa.bindparam("of_version")).values(version=table.c.version + 1)
-    return one
+    return Prepared(one)
 
 
 def _is_data(row: RowData) -> bool:

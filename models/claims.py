@@ -14,6 +14,7 @@ from sqlmodel import Field, col
 from models.among import among_given, chosen
 from models.bulk import by_columns, write_changes
 from models.columns import id_field, words
+from models.prepared import Prepared
 from models.row import RowData, table_of
 
 MOST_CRASHES = 5
@@ -75,15 +76,14 @@ def open_at(model: type[Row], now: datetime | sa.BindParameter[Any]) -> sa.Colum
 
 async def none_open(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> bool:
     """Say that none of the rows is due and free any more; nothing is locked for that."""
-    return (await by_columns(session, _any_open(model), {"given_ids": list(ids), "given_at": now})).first() is None
+    return not await _any_open(model).rows(session, {"given_ids": list(ids), "given_at": now})
 
 
 @cache
-def _any_open(model: type[Row]) -> sa.Select[UUID]:
-    """Made once: see models.bulk."""
+def _any_open(model: type[Row]) -> Prepared:
     kept = model.mapped()
     those = among_given(col(kept.id), "given_ids")
-    return sa.select(col(kept.id)).where(those, open_at(kept, sa.bindparam("given_at"))).limit(1)
+    return Prepared(sa.select(col(kept.id)).where(those, open_at(kept, sa.bindparam("given_at"))).limit(1))
 
 
 async def claim(
@@ -140,7 +140,6 @@ async def _without_spent(session: AsyncSession, rows: list[Row], *, now: datetim
 
 @cache
 def _taking(model: type[Row]) -> Any:
-    """Made once: see models.bulk."""
     kept = model.mapped()
     return _claiming(
         model, _locked(kept, among_given(col(kept.id), "given_ids"), open_at(kept, sa.bindparam("given_at")))
@@ -149,7 +148,7 @@ def _taking(model: type[Row]) -> Any:
 
 @lru_cache(64)
 def _taking_others(model: type[Row], which: sa.ColumnElement[bool]) -> Any:
-    """Made once where the condition is (see models.bulk)."""
+    """Made once where the condition is."""
     kept = model.mapped()
     sound = col(kept.lease_until).is_(None) & (col(kept.crashes) == 0)
     wanted = sa.select(col(kept.id)).where(open_at(kept, sa.bindparam("given_at")), sound, which)
@@ -197,14 +196,13 @@ def _locked(model: type[Row], *condition: sa.ColumnElement[bool]) -> sa.Select[U
 
 async def still_held(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> set[UUID]:
     """Lock, as `still_ours` does, those of the rows that we still hold, and return no more than their ids."""
-    held = await by_columns(session, _held_ids(model), {"given_ids": list(ids), "given_token": token})
-    return set(held.scalars())
+    return set(await _held_ids(model).firsts(session, {"given_ids": list(ids), "given_token": token}))
 
 
 @cache
-def _held_ids(model: type[Row]) -> sa.Select[UUID]:
+def _held_ids(model: type[Row]) -> Prepared:
     kept = model.mapped()
-    return _locked(kept, *_ours(kept))
+    return Prepared(_locked(kept, *_ours(kept)))
 
 
 async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID]) -> list[Row]:
@@ -217,7 +215,6 @@ async def still_ours(session: AsyncSession, model: type[Row], token: UUID, ids: 
 
 @cache
 def _held(model: type[Row]) -> Any:
-    """Made once: see models.bulk."""
     kept = model.mapped()
     held = sa.select(*_read_as(model)).where(*_ours(kept)).order_by(col(kept.id)).with_for_update()
     return _as_rows(model, held)
@@ -229,13 +226,15 @@ def _read_as(model: type[Row]) -> Sequence[Any]:
 
 
 def _as_rows(model: type[Row], statement: Any) -> Any:
-    is_data = model.mapped() is not model
-    return statement if is_data else statement.execution_options(populate_existing=True, synchronize_session=False)
+    """Made once and kept, either way: see models.bulk."""
+    if model.mapped() is not model:
+        return Prepared(statement)
+    return statement.execution_options(populate_existing=True, synchronize_session=False)
 
 
 async def _rows(session: AsyncSession, model: type[Row], statement: Any, given: dict[str, Any]) -> list[Row]:
-    if model.mapped() is not model:
-        return [model.read(row) for row in (await by_columns(session, statement, given)).mappings()]
+    if isinstance(statement, Prepared):
+        return [model.read(row) for row in await statement.dicts(session, given)]
     return list((await session.scalars(statement, given)).all())
 
 

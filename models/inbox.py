@@ -2,43 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import cache
 from hashlib import sha256
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import SQLModel
 
 from models.event import LONGEST_KEY, Event, EventData
-from models.row import table_of
-
-
-def insert_or_ignore(session: AsyncSession, model: type[SQLModel], *, returning: str | None = None) -> Any:
-    """An INSERT that leaves a row that is there already as it is (the same statement on both databases).
-
-    Of the new rows it returns one column, if wanted.
-    """
-    return _insert_or_ignore(session.get_bind().dialect.name, table_of(model), returning)
-
-
-@cache
-def _insert_or_ignore(dialect: str, table: Table, returning: str | None) -> Any:
-    """Made once: see models.bulk."""
-    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-    new = insert(table).on_conflict_do_nothing()
-    return new.returning(table.c[returning]) if returning else new
+from models.inserting import insert_new
 
 
 async def receive(session: AsyncSession, events: Sequence[EventData]) -> set[UUID]:
     """Store those of the events that are new by their `key`; return their ids."""
-    if not events:
-        return set()
-    stored = insert_or_ignore(session, Event, returning="id")
-    result = await session.execute(stored, [event.columns() for event in sorted(events, key=lambda event: event.key)])
-    return set(result.scalars().all())
+    in_order = sorted(events, key=lambda event: event.key)
+    return set(await insert_new(session, Event, [event.columns() for event in in_order]))
 
 
 def event_key(*parts: str) -> str:

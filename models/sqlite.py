@@ -9,6 +9,7 @@ import aiosqlite
 import stamina
 from sqlalchemy import Connection
 
+from models.prepared import execute
 from models.turnstile import coming
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ def configure(connection: Any, _record: object) -> None:
 def begin(connection: Connection) -> None:
     """Begin a transaction as its session wants it: to read only, or to write."""
     reads = connection.get_execution_options().get("evergrant_reading", False)
-    connection.exec_driver_sql(READ if reads else WRITE)
+    execute(connection, READ if reads else WRITE)
 
 
 class _LetsGo(sqlite3.Connection):

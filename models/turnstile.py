@@ -56,11 +56,12 @@ class Turnstile:
             return
         try:
             turn = Turn(self._opened(), first=self._first, patience=self._patience)
+            before = coming.get()
             coming.set(turn)
             try:
                 yield turn
             finally:
-                coming.set(None)
+                coming.set(before)
                 turn.give_back()
         finally:
             self._here.release()

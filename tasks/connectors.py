@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import Grant, KnownConnector
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
 from nylas_api import KeyRejected, NylasError, Transient
 from tasks.context import Context
 
@@ -36,7 +36,7 @@ async def read_connectors(ctx: Context) -> None:
                 active_credential_id=connector.active_credential_id,
                 seen_at=now,
             )
-            await session.execute(insert_or_ignore(session, KnownConnector), [row.model_dump()])
+            await insert_new(session, KnownConnector, [row.model_dump()], returning="provider")
             ours = (col(KnownConnector.application_id) == ctx.application_id) & (
                 col(KnownConnector.provider) == connector.provider
             )

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, exists, func, select, update
+from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,7 +16,7 @@ from lifecycle import GrantStatus, Spell
 from lifecycle.incidents import NARROWEST_FIRST, Scope, have_one_cause
 from lifecycle.tidings import Step, Tiding
 from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, TransitionData
-from models.bulk import by_columns
+from models.prepared import Prepared
 from tasks.context import Context
 from tasks.incidents import cohort, covering, open_incident, open_ones_of_grants, subject_of, the_open
 from tasks.telling import News
@@ -52,8 +52,7 @@ async def _detect(
 ) -> list[Incident]:
     """Look for what the grants that failed lately have in common; hold their notices if it is one cause."""
     since = now - ctx.policy.thresholds.window
-    groups = await by_columns(session, _groups(), {"application": ctx.application_id, "since": since})
-    failed = [(credential, provider, number) for credential, provider, number in groups]
+    failed = await _groups().rows(session, {"application": ctx.application_id, "since": since})
     lately = _failed_lately(ctx.application_id, since)
     opened: list[Incident] = []
     for scope in NARROWEST_FIRST:
@@ -70,11 +69,10 @@ async def _detect(
 
 
 @cache
-def _groups() -> Select[*tuple[Any, ...]]:
-    """Made once: see models.bulk."""
+def _groups() -> Prepared:
     lately = _failed_lately(bindparam("application"), bindparam("since"))
     of = (col(Grant.credential_id), col(Grant.provider))
-    return select(*of, func.count()).where(lately).group_by(*of)
+    return Prepared(select(*of, func.count()).where(lately).group_by(*of))
 
 
 def _failed_lately(application_id: UUID | Given, since: datetime | Given) -> ColumnElement[bool]:

@@ -7,15 +7,15 @@ from functools import cache, lru_cache
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import Event, EventData, Grant, Outcome, TransitionData
 from models.among import among_given
-from models.bulk import by_columns
 from models.claims import close, postpone
 from models.kinds import GRANT_CREATED, GRANT_DELETED, GRANT_EXPIRED, GRANT_RECHECK, GRANT_REPORTED, GRANT_UPDATED
+from models.prepared import Prepared
 from nylas_api import NylasError, Transient
 from tasks.brakes import BRAKED
 from tasks.claiming import Claim, claimed, settle_error
@@ -134,14 +134,12 @@ async def _unknown(session: AsyncSession, gone: Sequence[Look]) -> set[str]:
     if not gone:
         return set()
     ids = {look.grant_id for look in gone}
-    known = await by_columns(session, _known(), {"ids": list(ids)})
-    return ids - set(known.scalars())
+    return ids - set(await _known().firsts(session, {"ids": list(ids)}))
 
 
 @cache
-def _known() -> Select[str]:
-    """Made once: see models.bulk."""
-    return select(col(Grant.id)).where(among_given(col(Grant.id), "ids"))
+def _known() -> Prepared:
+    return Prepared(select(col(Grant.id)).where(among_given(col(Grant.id), "ids")))
 
 
 def _park(ctx: Context, event: EventData, look: Look) -> None:

@@ -16,7 +16,7 @@ from lifecycle.incidents import FIRST_PROBE, NARROWEST_FIRST, OF_GRANTS, Scope
 from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, NoticeData, NoticeKind, Outcome
 from models.claims import close
 from models.columns import new_id
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
 from tasks.context import Context
 from tasks.notices.storing import store
 
@@ -61,8 +61,7 @@ async def open_incident(
         until=until,
         due_at=now + FIRST_PROBE,
     )
-    stored = await session.execute(insert_or_ignore(session, Incident, returning="id"), [incident.model_dump()])
-    if not stored.scalars().all():
+    if not await insert_new(session, Incident, [incident.model_dump()]):
         return None
     await store(session, [_notice(incident, NoticeKind.INCIDENT_OPENED, incident_facts(incident), now=now)])
     return await session.get_one(Incident, incident.id)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from lifecycle import Change, GrantStatus, decide, doubt
@@ -14,8 +13,7 @@ from lifecycle.identity import mismatch
 from lifecycle.tidings import Step
 from models import Grant, GrantData, Transition, TransitionData
 from models.bulk import read_grants, write_changes
-from models.inbox import insert_or_ignore
-from models.row import table_of
+from models.inserting import insert_new
 from nylas_api import NylasGrant
 from tasks.brakes import braked_flips
 from tasks.context import Context
@@ -149,8 +147,8 @@ async def _adopt(
         _take_facts(grant, look.record)
         grants[grant.id] = grant
     rows = [grant.columns() for grant in grants.values()]
-    stored = await session.execute(insert_or_ignore(session, Grant, returning="id"), rows)
-    return {grant_id: GrantData.read(grants[grant_id].columns()) for grant_id in stored.scalars()}
+    new = await insert_new(session, Grant, rows)
+    return {grant_id: GrantData.read(grants[grant_id].columns()) for grant_id in new}
 
 
 def _take_facts(grant: GrantData, record: NylasGrant | None) -> None:
@@ -193,8 +191,7 @@ def _remembered(grant_id: str, change: Change, look: Look | None, cause: Cause, 
 
 async def _store(session: AsyncSession, changes: Collection[TransitionData]) -> None:
     """Write history down, before the notices that rest on it."""
-    if changes:
-        await session.execute(insert(table_of(Transition)), [change.columns() for change in changes])
+    await insert_new(session, Transition, [change.columns() for change in changes])
 
 
 def in_words(transition: TransitionData | None, look: Look) -> str:

@@ -42,7 +42,8 @@ def recorded(database: Database) -> Iterator[list[Said]]:
     said: list[Said] = []
 
     def hear(_c: object, _cursor: object, sql: str, parameters: Any, context: Any, many: bool) -> None:
-        if _reads(sql) and not context.execution_options.get(IN_PASSING):
+        aside = context is not None and context.execution_options.get(IN_PASSING)
+        if _reads(sql) and not aside:
             row = parameters[0] if many and isinstance(parameters[0], tuple | list) else parameters
             said.append(Said(sql, tuple(row)))
 

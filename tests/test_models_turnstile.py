@@ -131,3 +131,23 @@ async def test_who_comes_first_again_and_again_keeps_nobody_out(tmp_path: Path) 
     await asyncio.gather(*flooding, return_exceptions=True)
     mine.close()
     other.close()
+
+
+async def test_a_turn_begins_with_begin_and_is_over_with_commit(tmp_path: Path) -> None:
+    """Others need not wait while a connection is got ready, or let go of."""
+    url = f"sqlite:///{tmp_path}/told.db"
+    database, other = Database(url), Turnstile(tmp_path / "told.db", patience=timedelta(seconds=30))
+    passed = []
+    async with database.writing() as session:
+        async with other.turn():
+            passed.append("before BEGIN")
+        await session.execute(text("CREATE TABLE told (who TEXT)"))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), other.turn():
+                passed.append("before COMMIT")
+        await session.commit()
+        async with asyncio.timeout(5), other.turn():
+            passed.append("after COMMIT")
+    assert passed == ["before BEGIN", "after COMMIT"]
+    await database.close()
+    other.close()

@@ -8,7 +8,7 @@ from sqlmodel import col
 from models import Application
 from models.columns import new_id
 from models.database import Database
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
 from models.sealing import Keyring, Unsealable
 from worker.settings import Settings
 
@@ -35,7 +35,7 @@ async def ensure_application(database: Database, keys: Keyring, settings: Settin
             updated_at=now,
         )
         keys.seal(fresh, "api_key", wanted["api_key"])
-        await session.execute(insert_or_ignore(session, Application), [fresh.model_dump()])
+        await insert_new(session, Application, [fresh.model_dump()])
         row = (await session.scalars(ours.with_for_update())).one()
         row.api_uri, row.updated_at = settings.nylas_api_uri, now
         for column, secret in wanted.items():

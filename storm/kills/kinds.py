@@ -15,7 +15,8 @@ from lifecycle import GrantStatus
 from models import AuthSession, AuthSessionStatus, Grant
 from models.auth_session import digest
 from models.columns import new_id
-from models.inbox import insert_or_ignore, receive, told
+from models.inbox import receive, told
+from models.inserting import insert_new
 from models.kinds import GRANT_EXPIRED, OAUTH_RETURNED, REAUTH_BULK_REQUESTED, SYNC_REQUESTED
 from nylas_api import code_challenge, new_code_verifier
 from simulator import Running
@@ -152,7 +153,7 @@ async def _they_come_back(ctx: Context, told_of: Told) -> None:
             raw=json.dumps({"auth_session": str(row.id)}).encode(),
         )
         async with ctx.database.writing() as session:
-            await session.execute(insert_or_ignore(session, AuthSession), [_columns(row)])
+            await insert_new(session, AuthSession, [_columns(row)])
             new = await receive(session, [event])
         ctx.ring(OAUTH_RETURNED, list(new))
 

@@ -15,7 +15,7 @@ from lifecycle.campaigning import rank_of
 from models import Campaign, CampaignItem, CampaignItemData, Grant, VaultSecret
 from models.among import among
 from models.columns import new_id
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
 from models.sealing import Unsealable
 from nylas_api import BulkGrant
 from tasks.campaigns.lines import BadLine, Line, OwnSettings, as_text, from_text, takes
@@ -127,10 +127,7 @@ async def write_listed(
 
 async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> set[int | None]:
     """Write those of the items that are new; return their lines."""
-    if not items:
-        return set()
-    stored = insert_or_ignore(session, CampaignItem, returning="line")
-    return set((await session.execute(stored, [item.columns() for item in items])).scalars())
+    return set(await insert_new(session, CampaignItem, [item.columns() for item in items], returning="line"))
 
 
 def _fits(provider: str, line: Line) -> bool:

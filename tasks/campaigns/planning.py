@@ -11,7 +11,8 @@ from sqlmodel import col
 
 from models import Campaign, CampaignStatus
 from models.columns import new_id
-from models.inbox import insert_or_ignore, receive, told
+from models.inbox import receive, told
+from models.inserting import insert_new
 from models.kinds import REAUTH_BULK_REQUESTED
 from tasks.campaigns.requests import CampaignRequest
 from tasks.context import Context
@@ -53,8 +54,7 @@ async def write_campaign(
         schedule_id=schedule_id,
         fired_for=fired_for,
     )
-    stored = await session.execute(insert_or_ignore(session, Campaign, returning="id"), [campaign.model_dump()])
-    if not stored.scalars().all():
+    if not await insert_new(session, Campaign, [campaign.model_dump()]):
         return await _the_same(session, ctx, campaign), set()
     return await session.get_one(Campaign, campaign.id), await ask_for(session, campaign, now=now)
 

@@ -30,7 +30,7 @@ from models.among import among
 from models.bulk import GRANTS, grants_of
 from models.claims import close
 from models.columns import new_id
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
 from models.kinds import REAUTH_BULK_REQUESTED
 from tasks.campaigns.choice import Skipped, way_of
 from tasks.campaigns.choosing import GrantFilter
@@ -211,10 +211,7 @@ def _skipped(campaign: Campaign, reason: str, now: datetime, **what: Any) -> Cam
 
 async def _store(session: AsyncSession, items: Sequence[CampaignItemData]) -> set[str | None]:
     """Write those of the items that are new; return their grants."""
-    if not items:
-        return set()
-    stored = insert_or_ignore(session, CampaignItem, returning="grant_id")
-    return set((await session.execute(stored, [item.columns() for item in items])).scalars())
+    return set(await insert_new(session, CampaignItem, [item.columns() for item in items], returning="grant_id"))
 
 
 async def skip_the_taken(

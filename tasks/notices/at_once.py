@@ -6,16 +6,16 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle.brake import Braked
 from models import Delivery, DeliveryData, Endpoint, GrantData, Notice, NoticeData, NoticeKind
 from models.among import among_given
-from models.bulk import by_columns
 from models.claims import Outcome, close
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
+from models.prepared import Prepared
 from tasks.brakes import room_for
 from tasks.context import Context
 from tasks.notices.endpoints import active, can_take, nobody_wants, wants
@@ -80,15 +80,13 @@ async def _behind_others(session: AsyncSession, grant_ids: Collection[str]) -> s
     """Say which grants have a notice that is on its way, or is held: those that come later wait for it, or join it."""
     if not grant_ids:
         return set()
-    found = await by_columns(session, _on_their_way(), {"grants": list(grant_ids)})
-    return set(found.scalars())
+    return set(await _on_their_way().firsts(session, {"grants": list(grant_ids)}))
 
 
 @cache
-def _on_their_way() -> Select[str | None]:
-    """Made once: see models.bulk."""
+def _on_their_way() -> Prepared:
     of_these = among_given(col(Notice.grant_id), "grants")
-    return select(col(Notice.grant_id)).where(of_these, col(Notice.settled_at).is_(None))
+    return Prepared(select(col(Notice.grant_id)).where(of_these, col(Notice.settled_at).is_(None)))
 
 
 def deliveries_of(notice: NoticeData, endpoints: Iterable[Endpoint], *, now: datetime) -> list[DeliveryData]:
@@ -110,6 +108,6 @@ async def store_deliveries(session: AsyncSession, deliveries: Sequence[DeliveryD
     """Write deliveries down, after their notices."""
     if not deliveries:
         return
-    await session.execute(insert_or_ignore(session, Delivery), [delivery.columns() for delivery in deliveries])
+    await insert_new(session, Delivery, [delivery.columns() for delivery in deliveries])
     if (mine := _written.get()) is not None:
         mine += [delivery.id for delivery in deliveries]

@@ -7,7 +7,7 @@ from functools import cache
 from uuid import UUID
 
 from celery import shared_task
-from sqlalchemy import Select, bindparam, func, not_, or_, select
+from sqlalchemy import bindparam, func, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,9 +16,10 @@ from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
 from models import MOOT, PLANNED, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
 from models.among import among_given
-from models.bulk import by_columns, read_grants, write_changes
+from models.bulk import read_grants, write_changes
 from models.claims import close, postpone, still_ours
 from models.kinds import NOTICE_DUE
+from models.prepared import Prepared
 from tasks.brakes import put_on, room_for
 from tasks.claiming import Claim, claimed
 from tasks.context import Context
@@ -91,12 +92,11 @@ async def _earlier(session: AsyncSession, notices: Sequence[NoticeData], *, now:
         "these": [notice.id for notice in notices],
         "now": now,
     }
-    return {str(grant_id): seq for grant_id, seq in await by_columns(session, _first_due(), given)}
+    return {str(grant_id): seq for grant_id, seq in await _first_due().rows(session, given)}
 
 
 @cache
-def _first_due() -> Select[str | None, int]:
-    """Made once: see models.bulk."""
+def _first_due() -> Prepared:
     first = select(col(Notice.grant_id), func.min(col(Notice.seq))).where(
         among_given(col(Notice.grant_id), "grants"),
         not_(among_given(col(Notice.id), "these")),
@@ -104,7 +104,7 @@ def _first_due() -> Select[str | None, int]:
         col(Notice.held_by).is_(None),
         or_(col(Notice.due_at) <= bindparam("now"), col(Notice.kind).not_in(PLANNED)),
     )
-    return first.group_by(col(Notice.grant_id))
+    return Prepared(first.group_by(col(Notice.grant_id)))
 
 
 @dataclass(slots=True)

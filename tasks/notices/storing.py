@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models import Notice, NoticeData, NoticeKind, Outcome
-from models.inbox import insert_or_ignore
+from models.inserting import insert_new
 
 
 def untold(notice: NoticeData, reason: str, *, now: datetime) -> NoticeData:
@@ -22,8 +22,7 @@ async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
     never = [notice for notice in notices if notice.settled_at]
     if wanted := sorted((notice for notice in notices if not notice.settled_at), key=lambda notice: notice.id):
         rows = [notice.columns() for notice in wanted]
-        stored = await session.execute(insert_or_ignore(session, Notice, returning="id"), rows)
-        new = set(stored.scalars().all())
+        new = set(await insert_new(session, Notice, rows))
         for notice in wanted:
             if notice.id not in new:
                 reason = "one of this kind is on its way already"
@@ -31,8 +30,7 @@ async def store(session: AsyncSession, notices: Sequence[NoticeData]) -> None:
                     await _widen(session, notice)
                     reason += ", and covers this gap as well"
                 never.append(untold(notice, reason, now=notice.created_at))
-    if never:
-        await session.execute(insert_or_ignore(session, Notice), [notice.columns() for notice in never])
+    await insert_new(session, Notice, [notice.columns() for notice in never])
 
 
 async def _widen(session: AsyncSession, gap: NoticeData) -> None:
