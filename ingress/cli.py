@@ -114,7 +114,7 @@ def worker(concurrency: Concurrency = 50, migrates: Migrates = False) -> None:
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
-    after_web(uses_sqlite=settings.uses_sqlite)
+    after_web()
     with loading():
         from ingress.migrating import migrate, migrated_or_exit
         from worker.logs import configure
@@ -134,7 +134,7 @@ def beat() -> None:
 
     settings = settings_or_exit()
     redis_url = redis_or_exit(settings)
-    after_web(uses_sqlite=settings.uses_sqlite)
+    after_web()
     with loading():
         from worker.logs import configure
         from worker.serve import run_beat

@@ -7,7 +7,7 @@ import structlog
 
 from ingress.children import DidNotStart, accepts, free_port
 from ingress.embedded import NoServer, begin_valkey, url_of, wait_for_valkey
-from ingress.priority import nicer
+from ingress.priority import NICER
 from ingress.supervisor import Supervisor
 from ingress.terminal import fail
 from worker.settings import Settings
@@ -43,18 +43,17 @@ def up(settings: Settings, *, host: str, port: int, concurrency: int) -> None:
     if accepts(port):
         fail(f"Something listens on port {port} already; choose another with --port")
     try:
-        after_web = nicer(uses_sqlite=settings.uses_sqlite)
         with redis_of(settings) as (redis_url, wait_for_redis):
             supervisor = Supervisor({"EVERGRANT_REDIS_URL": redis_url}, grace=settings.shutdown_seconds + 2)
             supervisor.stop_on_signals()
             try:
                 web = supervisor.start("web", "web", "--migrate", "--host", host, "--port", str(port))
                 at_once = ("--concurrency", str(concurrency))
-                supervisor.start("worker", "worker", "--migrate", *at_once, nicer=after_web)
+                supervisor.start("worker", "worker", "--migrate", *at_once, nicer=NICER)
                 wait_for_redis()
                 web.wait_until(lambda: accepts(port) or supervisor.is_stopping, seconds=PATIENCE)
                 if not supervisor.is_stopping:
-                    supervisor.start("beat", "beat", nicer=after_web)
+                    supervisor.start("beat", "beat", nicer=NICER)
                     _tell(settings, listens_on=f"http://{host}:{port}")
                 supervisor.keep_running()
                 log.info("stopping")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ingress.children import Child, DidNotStart, accepts, free_port, stop_all
 from ingress.embedded import start_postgres, start_valkey
-from ingress.priority import nicer
+from ingress.priority import NICER
 from storm.processes import family, own
 from storm.release import Release
 
@@ -69,8 +69,6 @@ class Parts:
         """`program` is the module that our parts are run by, with `environ` besides what they are told anyway."""
         self.folder, self.on_postgres, self.planted = folder, on_postgres, Planted()
         self.concurrency, self.program = concurrency, program
-        self.nicer = nicer(uses_sqlite=not on_postgres)
-        """How much `evergrant up` would have worker and beat let the others go first."""
         self.release: Release | None = None
         """The release that parts and commands are started from; None is this one."""
         self.ports = {name: free_port() for name in ("web", "simulator", "product", "valkey", "postgres")}
@@ -202,11 +200,11 @@ class Parts:
             case "worker":
                 before = self.said(name, "worker.ready")
                 at_once = ("--concurrency", str(self.concurrency))
-                child = self._child(name, program, "worker", *at_once, environ=environ, nicer=self.nicer)
+                child = self._child(name, program, "worker", *at_once, environ=environ, nicer=NICER)
                 return child, lambda: self.said(name, "worker.ready") > before
             case _:
                 before = self.said(name, "beat.ready")
-                child = self._child(name, program, "beat", environ=environ, nicer=self.nicer)
+                child = self._child(name, program, "beat", environ=environ, nicer=NICER)
                 return child, lambda: self.said(name, "beat.ready") > before
 
     def _child(

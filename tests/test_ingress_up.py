@@ -88,7 +88,7 @@ def how_nice(pid: int) -> set[int]:
 
 @pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux shows all threads of a process")
-async def test_on_a_busy_machine_web_goes_first_but_where_it_waits_for_whoever_writes(
+async def test_on_a_busy_machine_web_goes_first(
     python: str, environ: dict[str, str], database_url: str, tmp_path: Path
 ) -> None:
     log = tmp_path / "up.log"
@@ -101,7 +101,7 @@ async def test_on_a_busy_machine_web_goes_first_but_where_it_waits_for_whoever_w
     finally:
         up.stop(seconds=30)
     ours = os.getpriority(os.PRIO_PROCESS, 0)
-    after_it = ours if database_url.startswith("sqlite") else min(ours + NICER, 19)
+    after_it = min(ours + NICER, 19)
     assert nice == {"web": {ours}, "worker": {after_it}, "beat": {after_it}}
 
 
