@@ -15,6 +15,7 @@ from nylas_api import Answer, NylasClient, errors, open_http
 from tests import nylas_says as says
 from tests.nylas_says import enveloped
 from tests.operations import OPERATIONS, Operation
+from tests.stories import until
 from tests.wire import KEY, Reply, Wire, answer, drip, hang, hang_up, nylas, reset, reset_mid_answer
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -213,10 +214,17 @@ async def test_no_operation_waits_past_its_deadline(reply: Reply) -> None:
 
 
 async def test_a_call_that_got_no_connection_is_known_to_have_had_no_effect() -> None:
-    async with nylas(deadline=timedelta(seconds=0.5)) as (_, wire):
-        told = await ask_all(wire, hang)  # more than there are connections
-    waited = [error for error in told if not error.outcome_unknown]
+    async with nylas(*[hang] * 20) as (_, wire):
+        first = [asyncio.create_task(operation.call(wire.new_client())) for operation in OPERATIONS[:20]]
+        await until(lambda: len(wire.heads) == 20)  # as many as there are connections
+        soon = timedelta(seconds=0.5)
+        calls = [operation.call(wire.new_client(deadline=soon)) for operation in OPERATIONS[20:]]
+        waited = await asyncio.gather(*calls, return_exceptions=True)
+        for call in first:
+            call.cancel()
+        await asyncio.gather(*first, return_exceptions=True)
     assert len(waited) == len(OPERATIONS) - 20
+    assert not any(error.outcome_unknown for error in waited)
     assert {str(error) for error in waited} == {"Nylas could not be reached: TimeoutError"}
 
 

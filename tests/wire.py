@@ -40,7 +40,7 @@ class Wire:
         self.heads: list[str] = []
         self.bodies: list[bytes] = []
         self.talks: set[asyncio.Task[None]] = set()
-        self.new_client: Callable[[], NylasClient]
+        self.new_client: Callable[..., NylasClient]
 
     def queries(self, name: str) -> list[str]:
         return [parse_qs(urlsplit(head.split()[1]).query).get(name, [""])[0] for head in self.heads]
@@ -71,7 +71,7 @@ async def nylas(*replies: Reply, **options: object) -> AsyncIterator[tuple[Nylas
     http = open_http(connections=20)
     settings = {"deadline": timedelta(seconds=5), "now": lambda: NOW, "attempts": 1, "chance": lambda: 0.05, **options}
     settings |= {"api_uri": f"http://127.0.0.1:{port}/", "api_key": KEY, "client_id": "app", "http": http}
-    wire.new_client = lambda: NylasClient(**settings)
+    wire.new_client = lambda **more: NylasClient(**(settings | more))
     try:
         yield wire.new_client(), wire
     finally:
