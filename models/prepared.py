@@ -47,7 +47,7 @@ class Prepared:
 
     async def write(self, session: AsyncSession, given: Sequence[Mapping[str, Any]]) -> int:
         """Execute it with each of these; return how many rows it changed, or -1 where the driver does not say."""
-        return await session.run_sync(self.write_to, given)
+        return await session.run_sync(self._write, given)
 
     def _execute(self, session: Session, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         connection = session.connection()
@@ -57,8 +57,7 @@ class Prepared:
                 form.shown = _shown(self.statement, cursor.description or (), connection.dialect)
             return [form.read(row) for row in cursor.fetchall()]
 
-    def write_to(self, session: Session, given: Sequence[Mapping[str, Any]]) -> int:
-        """What `write` does, within SQLAlchemy's own."""
+    def _write(self, session: Session, given: Sequence[Mapping[str, Any]]) -> int:
         connection = session.connection()
         form = self._form(connection.dialect)
         if len(given) > 1:

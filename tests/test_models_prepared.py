@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-import sqlalchemy.orm
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import SQLModel, col
 
@@ -135,12 +134,10 @@ async def test_of_rows_that_are_inserted_those_that_are_there_already_stay_and_t
     assert stored.model_dump() == first[0].model_dump()
 
 
-def test_a_column_with_a_default_in_python_is_not_forgotten_in_silence() -> None:
+async def test_a_column_with_a_default_in_python_is_not_forgotten_in_silence(ctx: Context) -> None:
     """SQLAlchemy would put it in at each execution, which a prepared statement does not."""
     table = sa.Table("made", sa.MetaData(), sa.Column("id", sa.Integer), sa.Column("at", sa.Integer, default=len))
     insert = Prepared(sa.insert(table).values(id=sa.bindparam("new_id")))
-    with (
-        sa.orm.Session(sa.create_engine("sqlite://")) as session,
-        pytest.raises(TypeError, match="give made"),
-    ):
-        insert.write_to(session, [{"new_id": 1}])
+    async with ctx.database.writing() as session:
+        with pytest.raises(TypeError, match=r"give made\.at as well"):
+            await insert.write(session, [{"new_id": 1}])

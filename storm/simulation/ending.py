@@ -18,6 +18,7 @@ A_WHILE = timedelta(hours=6)
 A_MOMENT = 0.01
 MOST_ROUNDS = 4_000
 SWEEPS_IN_VAIN = 30
+"""So many sweeps that find nothing, where something could be done, are no fault that was ordered."""
 TAKEN = 200
 _OPEN = "SELECT due_at, lease_until, rung_at, {rests} FROM {table} WHERE settled_at IS NULL {free}"
 OPEN = (

@@ -2,8 +2,6 @@
 
 WORK = ("event", "notice", "delivery", "campaign_item")
 BROKEN = "simulation_broken"
-AGAIN = "simulation_again"
-"""The table of items that were opened again."""
 WHO = "simulation_who"
 """The function of SQL that says which process asks."""
 
@@ -35,13 +33,13 @@ _OPENED_AGAIN = """
 CREATE TRIGGER simulation_opened_again AFTER UPDATE ON campaign_item
 WHEN OLD.settled_at IS NOT NULL AND NEW.settled_at IS NULL
 BEGIN
-  INSERT INTO {again} VALUES (NEW.id);
+  INSERT INTO simulation_again VALUES (NEW.id);
 END
 """
 TRIGGERS = (
     f"CREATE TABLE {BROKEN} (what TEXT)",
-    f"CREATE TABLE {AGAIN} (item TEXT)",
-    _OPENED_AGAIN.format(again=AGAIN),
+    "CREATE TABLE simulation_again (item TEXT)",
+    _OPENED_AGAIN,
     "CREATE TABLE simulation_claims (token TEXT PRIMARY KEY, who TEXT)",
     *(_SETTLED_TWICE.format(table=table, broken=BROKEN) for table in WORK),
     # Notices are withdrawn, deliveries given up and items ended by others as well; to an event only its holder writes.
