@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from glob import iglob
 from pathlib import Path
 
 STOPPED = "T"
@@ -12,7 +13,7 @@ STOPPED = "T"
 def family(pid: int) -> Iterator[int]:
     """A process and all that descend from it, as far as they run now."""
     yield pid
-    for task in _read(f"/proc/{pid}/task/*/children"):
+    for task in texts(f"/proc/{pid}/task/*/children"):
         for child in task.split():
             yield from family(int(child))
 
@@ -24,7 +25,7 @@ def own(leash: int) -> int | None:
 
 def state(pid: int) -> str:
     """One letter, as `ps` shows it; none of a process that is gone."""
-    for stat in _read(f"/proc/{pid}/stat"):
+    for stat in texts(f"/proc/{pid}/stat"):
         return stat.rpartition(")")[2].split()[0]
     return ""
 
@@ -50,7 +51,7 @@ def peak_mb(pid: int) -> float:
 
 
 def _megabytes(pid: int, what: str) -> float:
-    for status in _read(f"/proc/{pid}/status"):
+    for status in texts(f"/proc/{pid}/status"):
         for line in status.splitlines():
             if line.startswith(what):
                 return int(line.split()[1]) / 1_024
@@ -67,12 +68,13 @@ def open_files(pid: int) -> int:
 
 def command_line(pid: int) -> str:
     """What anybody on the machine sees of a process."""
-    return "".join(_read(f"/proc/{pid}/cmdline")).replace("\0", " ")
+    return "".join(texts(f"/proc/{pid}/cmdline")).replace("\0", " ")
 
 
-def _read(pattern: str) -> Iterator[str]:
-    for path in Path("/").glob(pattern.lstrip("/")):
+def texts(pattern: str) -> Iterator[str]:
+    """What these files of processes say, but for those whose process has ended meanwhile, even while it was listed."""
+    for path in iglob(pattern):  # that of pathlib raises, before Python 3.13, when a folder is gone
         try:
-            yield path.read_text(errors="replace")
+            yield Path(path).read_text(errors="replace")
         except OSError:
             continue
