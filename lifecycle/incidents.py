@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from math import ceil
 
 FIRST_PROBE, LAST_PROBE = timedelta(minutes=1), timedelta(minutes=10)
 ENOUGH = 0.1
@@ -36,6 +37,11 @@ class Thresholds:
 def have_one_cause(failed: int, cohort: int, limits: Thresholds) -> bool:
     """Tell whether so many failures among so many grants that share something have that in common as their cause."""
     return failed >= limits.number or (failed >= limits.handful and failed >= limits.share * cohort)
+
+
+def most_with_one_cause(failed: int, limits: Thresholds) -> int:
+    """Return a number of grants so large that, in a larger cohort, so many failures are no share to speak of."""
+    return ceil(failed / limits.share)
 
 
 def probe_again_in(open_for: timedelta) -> timedelta:

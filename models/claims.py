@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, col
 
 from models.among import among_given, chosen
-from models.bulk import by_columns, write_changes
+from models.bulk import write_changes
 from models.columns import id_field, words
 from models.prepared import Prepared
 from models.row import RowData, table_of
@@ -176,11 +176,15 @@ async def renew(
     session: AsyncSession, model: type[Row], token: UUID, ids: Iterable[UUID], *, now: datetime, lease: timedelta
 ) -> int:
     """Hold on to those of the rows that are still ours for another lease; return how many they were."""
+    given = {"given_ids": list(ids), "given_token": token, "given_until": now + lease}
+    return len(await _renewing(model).rows(session, given))
+
+
+@cache
+def _renewing(model: type[Row]) -> Prepared:
     kept = model.mapped()
-    ours = _locked(kept, *_ours(kept))
-    longer = sa.update(kept).where(col(kept.id).in_(ours)).values(lease_until=now + lease).returning(col(kept.id))
-    given = {"given_ids": list(ids), "given_token": token}
-    return len((await by_columns(session, longer, given)).all())
+    ours = col(kept.id).in_(_locked(kept, *_ours(kept)))
+    return Prepared(sa.update(kept).where(ours).values(lease_until=sa.bindparam("given_until")).returning(col(kept.id)))
 
 
 def _ours(model: type[Row]) -> tuple[sa.ColumnElement[bool], ...]:

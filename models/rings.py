@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -11,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from models.among import among, chosen
-from models.bulk import by_columns
 from models.claims import Claimable, open_at
+from models.prepared import Prepared
 
 RING_AGAIN = timedelta(seconds=2)
 NOW: sa.BindParameter[Any] = sa.bindparam("given_at")
@@ -40,7 +41,7 @@ async def take_unrung(
     order: tuple[Any, ...] = (),
     also: tuple[Any, ...] = (),
     given: Mapping[str, Any] | None = None,
-) -> Sequence[sa.Row[Any]]:
+) -> Sequence[SimpleNamespace]:
     """Choose rows that are due and free, and that nobody was told of lately; note that now somebody is.
 
     Returns of each its `id`, its `lease_until` (of a holder that never came back) and the columns in `also`, in the
@@ -51,21 +52,21 @@ async def take_unrung(
     """
     order = order or (col(model.due_at), col(model.id))
     of_now = {**moment(now), "most": most, **(given or {})}
-    told = await by_columns(session, _telling(model, which, order, also), of_now)
-    keys = [column.key for column in order]
-    return sorted(told.all(), key=lambda row: [getattr(row, key) for key in keys])
+    told = await _telling(model, which, order, also).dicts(session, of_now)
+    in_order = sorted(told, key=lambda row: [row[column.key] for column in order])
+    return [SimpleNamespace(**row) for row in in_order]
 
 
 @lru_cache(64)
 def _telling(
     model: type[Row], which: tuple[sa.ColumnElement[bool], ...], order: tuple[Any, ...], also: tuple[Any, ...]
-) -> Any:
+) -> Prepared:
     """Made once where the conditions are: see models.bulk."""
     first = sa.select(col(model.id)).where(unrung(model), *which).order_by(*order)
     free = first.limit(sa.bindparam("most", type_=sa.Integer())).with_for_update(skip_locked=True)
     told = sa.update(model).where(chosen(col(model.id), free)).values(rung_at=NOW)
     wanted = {column.key: column for column in (col(model.id), col(model.lease_until), *order, *also)}
-    return told.returning(*wanted.values())
+    return Prepared(told.returning(*wanted.values()))
 
 
 async def leave_unrung(session: AsyncSession, model: type[Row], ids: Sequence[UUID], *, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,8 +10,9 @@ from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, Outcome
-from models.among import among
+from models.among import among, among_given
 from models.inbox import receive
+from models.prepared import Prepared
 from tasks.context import Context
 from tasks.incidents import covering, holds, open_ones_of_grants
 from tasks.telling import second_look
@@ -77,8 +79,13 @@ async def release_confirmed(session: AsyncSession, grants: Sequence[GrantData]) 
     ids = [grant.id for grant in grants if grant.status is GrantStatus.EXPIRED and grant.confirmed_at]
     if not ids:
         return
-    free = update(Notice).where(_of(ids), col(Notice.held_by) == HeldBy.CONFIRMATION).values(held_by=None)
-    await session.execute(free.execution_options(synchronize_session=False))
+    await _confirmed().write(session, [{"grants": ids}])
+
+
+@cache
+def _confirmed() -> Prepared:
+    waiting = _open_about(among_given(col(Notice.grant_id), "grants")) & (col(Notice.held_by) == HeldBy.CONFIRMATION)
+    return Prepared(update(Notice).where(waiting).values(held_by=None))
 
 
 async def _settle(session: AsyncSession, which: ColumnElement[bool], reason: str, *, now: datetime) -> None:
@@ -93,4 +100,8 @@ async def _next(session: AsyncSession, incident: Incident) -> Sequence[Grant]:
 
 
 def _of(grant_ids: Collection[str]) -> ColumnElement[bool]:
-    return among(col(Notice.grant_id), grant_ids) & col(Notice.kind).in_(MOOT) & col(Notice.settled_at).is_(None)
+    return _open_about(among(col(Notice.grant_id), grant_ids))
+
+
+def _open_about(these: ColumnElement[bool]) -> ColumnElement[bool]:
+    return these & col(Notice.kind).in_(MOOT) & col(Notice.settled_at).is_(None)

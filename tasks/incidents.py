@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,8 +17,11 @@ from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, NoticeData,
 from models.claims import close
 from models.columns import new_id
 from models.inserting import insert_new
+from models.prepared import Prepared
 from tasks.context import Context
 from tasks.notices.storing import store
+
+Given = BindParameter[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +115,16 @@ async def open_ones_of_grants(session: AsyncSession, ctx: Context) -> list[Incid
 
     Else a notice could be held by an incident that nobody looks after any more.
     """
+    if not await _any_of_grants().rows(session, {"application": ctx.application_id}):
+        return []
     wanted = _open(ctx, *NARROWEST_FIRST).with_for_update(read=True)
     return list((await session.scalars(wanted.execution_options(populate_existing=True))).all())
+
+
+@cache
+def _any_of_grants() -> Prepared:
+    ours, open_ones = col(Incident.application_id) == bindparam("application"), col(Incident.settled_at).is_(None)
+    return Prepared(select(col(Incident.id)).where(ours, open_ones, col(Incident.scope).in_(NARROWEST_FIRST)).limit(1))
 
 
 def covering(incidents: Sequence[Incident], grant: GrantData) -> Incident | None:
@@ -143,9 +154,9 @@ def subject_of(scope: Scope, credential_id: str | None, provider: str, applicati
             return str(application_id)
 
 
-def cohort(ctx: Context, scope: Scope, subject: str) -> ColumnElement[bool]:
+def cohort(scope: Scope, application_id: UUID | Given, subject: str | Given) -> ColumnElement[bool]:
     """The grants that share what an incident is about, in SQL."""
-    ours = col(Grant.application_id) == ctx.application_id
+    ours = col(Grant.application_id) == application_id
     match scope:
         case Scope.CREDENTIAL:
             return ours & (col(Grant.credential_id) == subject)
@@ -159,7 +170,7 @@ def its_grants(ctx: Context, incident: Incident) -> ColumnElement[bool]:
     """The grants that an incident explains, in SQL: those that `covering` knows, and those whose notices it holds."""
     held = exists().where(col(Notice.grant_id) == col(Grant.id), holds(incident))
     began = incident.since or incident.opened_at
-    covered = cohort(ctx, incident.scope, incident.subject) & (col(Grant.expiry_seen_at) >= began)
+    covered = cohort(incident.scope, ctx.application_id, incident.subject) & (col(Grant.expiry_seen_at) >= began)
     return (col(Grant.status) == GrantStatus.EXPIRED) & (covered | held)
 
 

@@ -15,6 +15,7 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from models import GrantData, KnownConnector, ReauthLink
 from models.columns import new_id
+from models.inserting import insert_new
 from models.sealing import Keyring
 from nylas_api import HOSTED_PROVIDERS
 from tasks.context import Context
@@ -56,8 +57,7 @@ async def mint(
         created_by=created_by,
         expires_at=now + ctx.policy.link_lifetime,
     )
-    session.add(link)
-    await session.flush()
+    await insert_new(session, ReauthLink, [link.model_dump()])
     return link, address(ctx, link.id)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -29,10 +30,11 @@ from models import (
     Outcome,
     TransitionData,
 )
-from models.among import among
+from models.among import among_given
 from models.bulk import write_changes
 from models.inbox import event_key, receive, told
 from models.kinds import GRANT_RECHECK
+from models.prepared import Prepared
 from tasks.context import Context
 from tasks.notices.at_once import settle_at_once, store_deliveries
 from tasks.notices.storing import store, untold
@@ -155,23 +157,26 @@ async def _confirmed(ctx: Context, session: AsyncSession, item: News, *, now: da
     """Release the notice that was held for the second look, unless an incident explains it; ask for a reminder."""
     held = HeldBy.QUARANTINE if item.grant.quarantined else HeldBy.INCIDENT if item.incident else None
     incident_id = item.incident.id if item.incident else None
-    release = (
-        update(Notice)
-        .where(
-            col(Notice.grant_id) == item.grant.id,
-            col(Notice.kind) == NoticeKind.EXPIRED,
-            col(Notice.settled_at).is_(None),
-            # An incident that explains it no more has nothing to hold.
-            col(Notice.held_by).in_((HeldBy.CONFIRMATION, HeldBy.INCIDENT)),
-        )
-        .values(held_by=held, incident_id=incident_id, due_at=now, data=facts(item.grant))
-    )
-    await session.execute(release.execution_options(synchronize_session=False))
+    told = {"new_held_by": held, "new_incident": incident_id, "new_due": now, "new_data": facts(item.grant)}
+    await _releasing().write(session, [{"grant": item.grant.id, **told}])
     first = reminder(ctx, item.grant, 0, now=now)
     if first is None:
         return []
     first.held_by, first.incident_id = held, incident_id
     return [first]
+
+
+@cache
+def _releasing() -> Prepared:
+    release = update(Notice).where(
+        col(Notice.grant_id) == bindparam("grant"),
+        col(Notice.kind) == NoticeKind.EXPIRED,
+        col(Notice.settled_at).is_(None),
+        # An incident that explains it no more has nothing to hold.
+        col(Notice.held_by).in_((HeldBy.CONFIRMATION, HeldBy.INCIDENT)),
+    )
+    new = {"held_by": "new_held_by", "incident_id": "new_incident", "due_at": "new_due", "data": "new_data"}
+    return Prepared(release.values({column: bindparam(name) for column, name in new.items()}))
 
 
 def _recovered(ctx: Context, item: News, withdrawn: Sequence[NoticeKind], *, now: datetime) -> list[NoticeData]:
@@ -200,15 +205,18 @@ async def _withdraw(session: AsyncSession, news: Sequence[News], *, now: datetim
         ids = [item.grant.id for item in news if item.tiding.step is step]
         if not ids:
             continue
-        moot = (
-            update(Notice)
-            .where(among(col(Notice.grant_id), ids), col(Notice.kind).in_(MOOT), col(Notice.settled_at).is_(None))
-            .values(settled_at=now, outcome=Outcome.SKIPPED, reason=reason, claim_token=None, lease_until=None)
-            .returning(col(Notice.grant_id), col(Notice.kind))
-        )
-        for grant_id, kind in (await session.execute(moot.execution_options(synchronize_session=False))).all():
-            withdrawn.setdefault(str(grant_id), []).append(kind)
+        for grant_id, kind in await _withdrawing().rows(session, {"grants": ids, "now": now, "why": reason}):
+            withdrawn.setdefault(grant_id, []).append(kind)
     return withdrawn
+
+
+@cache
+def _withdrawing() -> Prepared:
+    about_them = among_given(col(Notice.grant_id), "grants")
+    moot = update(Notice).where(about_them, col(Notice.kind).in_(MOOT), col(Notice.settled_at).is_(None))
+    ended = {"settled_at": bindparam("now"), "outcome": Outcome.SKIPPED, "reason": bindparam("why")}
+    let_go = {"claim_token": None, "lease_until": None}
+    return Prepared(moot.values(ended | let_go).returning(col(Notice.grant_id), col(Notice.kind)))
 
 
 def _notice(ctx: Context, item: News, kind: NoticeKind, *, now: datetime, due_at: datetime | None = None) -> NoticeData:

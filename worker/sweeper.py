@@ -3,11 +3,12 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Row, select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from models import Campaign, Event, Incident, Notice, RetirementItem
@@ -52,7 +53,7 @@ async def sweep(context: Context) -> int:
 
 async def _events(context: Context) -> int:
     rows = await _take(context, Event, our_events(context.application_id), most=EVENTS_AT_ONCE, also=(col(Event.kind),))
-    by_kind: dict[str, list[Row[Any]]] = defaultdict(list)
+    by_kind: dict[str, list[SimpleNamespace]] = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
     for kind, of_kind in by_kind.items():
@@ -129,12 +130,12 @@ async def _take(
     *,
     most: int,
     also: tuple[Any, ...] = (),
-) -> Sequence[Row[Any]]:
+) -> Sequence[SimpleNamespace]:
     async with context.database.by_statement() as session:
         return await take_unrung(session, model, which, now=context.now(), most=most, also=also)
 
 
-def _ring(context: Context, kind: str, rows: Sequence[Row[Any]]) -> None:
+def _ring(context: Context, kind: str, rows: Sequence[SimpleNamespace]) -> None:
     """Ring for the rows together, but for each whose worker died by itself: if it was the cause, it takes no other."""
     together = [row.id for row in rows if row.lease_until is None]
     for ids in [together, *([row.id] for row in rows if row.lease_until is not None)]:

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
-from typing import Any
+from types import SimpleNamespace
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -90,7 +90,7 @@ def _served_next(application_id: UUID, *, one: bool) -> Select[Campaign]:
     return longest_ago.limit(1).with_for_update(skip_locked=True)
 
 
-async def _next_chunk(session: AsyncSession, ctx: Context, campaign_id: UUID | None) -> Sequence[Row[Any]]:
+async def _next_chunk(session: AsyncSession, ctx: Context, campaign_id: UUID | None) -> Sequence[SimpleNamespace]:
     now = ctx.now()
     wanted = _served_next(ctx.application_id, one=campaign_id is not None)
     campaign = (await session.scalars(wanted, moment(now) | {"given_campaign": campaign_id})).one_or_none()
