@@ -22,16 +22,17 @@ async def try_endpoints(runtime: Runtime, name: str | None, *, as_json: bool) ->
         endpoints = [await find_endpoint(runtime, name)]
     else:
         async with runtime.context.database.reading() as session:
-            endpoints = list(await active(session, runtime.application.id))
+            told = await active(session, runtime.application.id)
+            endpoints = [await session.get_one(Endpoint, endpoint.id) for endpoint in told]
     endpoints = [endpoint for endpoint in endpoints if not endpoint.url.startswith(MAIL)]
     if not endpoints:
         fail("There is no endpoint to try. (EVERGRANT_NOTICE_URL, or evergrant endpoints add URL)")
-    told = [await _try(runtime, endpoint) for endpoint in endpoints]
+    tried = [await _try(runtime, endpoint) for endpoint in endpoints]
     if as_json:
-        put_json(told)
+        put_json(tried)
     else:
-        put_table(None, ("url", "taken", "detail"), [(row["url"], row["taken"], row["detail"]) for row in told])
-    if not all(row["taken"] for row in told):
+        put_table(None, ("url", "taken", "detail"), [(row["url"], row["taken"], row["detail"]) for row in tried])
+    if not all(row["taken"] for row in tried):
         raise typer.Exit(1)
 
 

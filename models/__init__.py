@@ -9,7 +9,18 @@ from models.connector import KnownConnector
 from models.event import Event, EventData
 from models.grant import Grant, GrantData
 from models.incident import Incident
-from models.notice import MOOT, PLANNED, Delivery, DeliveryData, Endpoint, HeldBy, Notice, NoticeData, NoticeKind
+from models.notice import (
+    MOOT,
+    PLANNED,
+    Delivery,
+    DeliveryData,
+    Endpoint,
+    EndpointData,
+    HeldBy,
+    Notice,
+    NoticeData,
+    NoticeKind,
+)
 from models.reauth_link import ReauthLink
 from models.retirement import Retirement, RetirementItem, RetirementStatus
 from models.schedule import Schedule
@@ -32,6 +43,7 @@ __all__ = [
     "Delivery",
     "DeliveryData",
     "Endpoint",
+    "EndpointData",
     "Event",
     "EventData",
     "Grant",

@@ -6,10 +6,11 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
 from models.claims import Claimable, due_index
 from models.columns import id_field, words
+from models.row import RowData
 from models.sealing import Sealed
 
 
@@ -46,11 +47,8 @@ class HeldBy(StrEnum):
     QUARANTINE = "quarantine"
 
 
-class Endpoint(SQLModel, table=True):
-    """Where notices go: a URL of the product, with a secret of its own. No kinds means all of them.
-
-    While it fails (`failing_since`) nothing is sent before `rests_until`, and then one delivery first.
-    """
+class EndpointData(RowData):
+    """An endpoint that was read, as data."""
 
     id: UUID = id_field()
     application_id: UUID = Field(foreign_key="application.id")
@@ -63,6 +61,13 @@ class Endpoint(SQLModel, table=True):
     failing_since: datetime | None = None
     rests_until: datetime | None = None
     last_error: str | None = None
+
+
+class Endpoint(EndpointData, table=True):
+    """Where notices go: a URL of the product, with a secret of its own. No kinds means all of them.
+
+    While it fails (`failing_since`) nothing is sent before `rests_until`, and then one delivery first.
+    """
 
 
 class NoticeData(Claimable):

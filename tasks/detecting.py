@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from uuid import UUID
 
 from sqlalchemy import ColumnElement, Integer, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -49,8 +48,9 @@ async def _detect(
 ) -> list[Incident]:
     """Look for what the grants that failed lately have in common; hold their notices if it is one cause."""
     since = now - ctx.policy.thresholds.window
-    groups = await _groups().rows(session, {"application": ctx.application_id, "since": since})
-    failed = [of for *of, status in groups if status == GrantStatus.EXPIRED]
+    ours = (ctx.application_id, GrantStatus.EXPIRED)
+    groups = await _groups().rows(session, {"since": since})
+    failed = [group[2:] for group in groups if group[:2] == ours]
     opened: list[Incident] = []
     for scope in NARROWEST_FIRST:
         counted: Counter[str] = Counter()
@@ -67,13 +67,15 @@ async def _detect(
 
 @cache
 def _groups() -> Prepared:
-    """By status as well: asked for those that are expired, SQLite would go through all, however long they are so."""
-    lately = _failed_lately(bindparam("application"), bindparam("since"))
-    of = (col(Grant.credential_id), col(Grant.provider))
-    return Prepared(select(*of, func.count(), col(Grant.status)).where(lately).group_by(*of, col(Grant.status)))
+    """Of all applications, and however they stand: else SQLite would go through all grants of an application.
+
+    So it goes by when they were seen to expire, which few were lately.
+    """
+    of = (col(Grant.application_id), col(Grant.status), col(Grant.credential_id), col(Grant.provider))
+    return Prepared(select(*of, func.count()).where(_failed_lately(bindparam("since"))).group_by(*of))
 
 
-def _failed_lately(application_id: UUID | Given, since: datetime | Given) -> ColumnElement[bool]:
+def _failed_lately(since: datetime | Given) -> ColumnElement[bool]:
     """In SQL: seen to expire since then; neither when we met them, nor in an incident that was closed since.
 
     Seldom was one closed, and to ask that first, once, saves asking for the notices of each grant.
@@ -85,8 +87,7 @@ def _failed_lately(application_id: UUID | Given, since: datetime | Given) -> Col
         col(Incident.settled_at) >= col(Grant.expiry_seen_at),
     )
     return (
-        (col(Grant.application_id) == application_id)
-        & (col(Grant.expiry_seen_at) >= since)
+        (col(Grant.expiry_seen_at) >= since)
         & (col(Grant.first_seen_at) < col(Grant.expiry_seen_at))
         & ~(closed_since & explained_already)
     )
@@ -123,7 +124,7 @@ async def _open(
     minutes = int(ctx.policy.thresholds.window.total_seconds() // 60)
     whose = {Scope.CREDENTIAL: f"the credential {subject}", Scope.CONNECTOR: f"the {subject} connector"}
     what = f"{failed} grants of {whose.get(scope, 'the application')} expired within {minutes} minutes"
-    expired = (col(Grant.status) == GrantStatus.EXPIRED) & _failed_lately(ctx.application_id, since)
+    expired = (col(Grant.status) == GrantStatus.EXPIRED) & _failed_lately(since)
     failing = cohort(scope, ctx.application_id, subject) & expired
     canary = select(col(Grant.id)).where(failing).order_by(col(Grant.expiry_seen_at).desc(), col(Grant.id)).limit(1)
     incident = await open_incident(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle.brake import Braked
-from models import Delivery, DeliveryData, Endpoint, GrantData, Notice, NoticeData, NoticeKind
+from models import Delivery, DeliveryData, EndpointData, GrantData, Notice, NoticeData, NoticeKind
 from models.among import among_given
 from models.claims import Outcome, close
 from models.inserting import insert_new
@@ -59,7 +59,7 @@ async def settle_at_once(
     if not due:
         return []
     endpoints = await active(session, ctx.application_id)
-    going: list[tuple[NoticeData, list[Endpoint]]] = []
+    going: list[tuple[NoticeData, list[EndpointData]]] = []
     for notice in due:
         grant = grants.get(notice.grant_id or "")
         if wanted_by := [one for one in endpoints if wants(one, notice, grant) and can_take(one, notice)]:
@@ -89,7 +89,7 @@ def _on_their_way() -> Prepared:
     return Prepared(select(col(Notice.grant_id)).where(of_these, col(Notice.settled_at).is_(None)))
 
 
-def deliveries_of(notice: NoticeData, endpoints: Iterable[Endpoint], *, now: datetime) -> list[DeliveryData]:
+def deliveries_of(notice: NoticeData, endpoints: Iterable[EndpointData], *, now: datetime) -> list[DeliveryData]:
     """Make the deliveries of a notice, one for each of the endpoints."""
     return [
         DeliveryData(

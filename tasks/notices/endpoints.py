@@ -5,12 +5,14 @@ from datetime import datetime
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from models import Delivery, Endpoint, GrantData, NoticeData, NoticeKind, Outcome
+from models import Delivery, Endpoint, EndpointData, GrantData, NoticeData, NoticeKind, Outcome
 from models.among import among
+from models.prepared import Prepared
+from models.row import table_of
 from tasks.context import Context
 
 MAIL = "mailto:"
@@ -26,20 +28,20 @@ FOR_OPERATORS = (
 FOR_USERS = (NoticeKind.REAUTH_REQUIRED,)
 
 
-async def active(session: AsyncSession, application_id: UUID) -> Sequence[Endpoint]:
+async def active(session: AsyncSession, application_id: UUID) -> Sequence[EndpointData]:
     """Read the endpoints that are told, oldest first."""
-    return (await session.scalars(_active(), {"application": application_id})).all()
+    rows = await _active().dicts(session, {"application": application_id})
+    return [EndpointData.read(row) for row in rows]
 
 
 @cache
-def _active() -> Select[Endpoint]:
-    """Made once: see models.bulk."""
+def _active() -> Prepared:
     ours = col(Endpoint.application_id) == bindparam("application")
-    active = select(Endpoint).where(ours, col(Endpoint.removed_at).is_(None))
-    return active.order_by(col(Endpoint.created_at), col(Endpoint.id))
+    active = select(table_of(Endpoint)).where(ours, col(Endpoint.removed_at).is_(None))
+    return Prepared(active.order_by(col(Endpoint.created_at), col(Endpoint.id)))
 
 
-def wants(endpoint: Endpoint, notice: NoticeData, grant: GrantData | None) -> bool:
+def wants(endpoint: EndpointData, notice: NoticeData, grant: GrantData | None) -> bool:
     """Tell whether an endpoint is told of this notice."""
     if endpoint.url == CONTACTS and (grant is None or contact_of(grant) is None):
         return False
@@ -52,12 +54,12 @@ def link_id(notice: NoticeData) -> UUID | None:
     return UUID(told) if told else None
 
 
-def can_take(endpoint: Endpoint, notice: NoticeData) -> bool:
+def can_take(endpoint: EndpointData, notice: NoticeData) -> bool:
     """Tell whether a notice is of use to an endpoint: nobody is written to without a link to follow."""
     return endpoint.url != CONTACTS or link_id(notice) is not None
 
 
-def nobody_wants(notice: NoticeData, endpoints: Sequence[Endpoint]) -> str:
+def nobody_wants(notice: NoticeData, endpoints: Sequence[EndpointData]) -> str:
     """Say why a notice is sent nowhere."""
     return f"no endpoint wants {notice.kind.value}" if endpoints else "no endpoint is set up"
 
@@ -69,7 +71,7 @@ def contact_of(grant: GrantData) -> str | None:
     return grant.contact
 
 
-def named(endpoint: Endpoint) -> str:
+def named(endpoint: EndpointData) -> str:
     """An endpoint in words, without the address of anybody."""
     if endpoint.url == CONTACTS:
         return "the users by mail"

@@ -14,7 +14,7 @@ from sqlmodel import col
 from lifecycle import GrantStatus
 from lifecycle.brake import Braked
 from lifecycle.reminding import ESCALATION, number_after
-from models import MOOT, PLANNED, DeliveryData, Endpoint, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
+from models import MOOT, PLANNED, DeliveryData, EndpointData, GrantData, HeldBy, Notice, NoticeData, NoticeKind, Outcome
 from models.among import among_given
 from models.bulk import read_grants, write_changes
 from models.claims import close, postpone, still_ours
@@ -115,7 +115,7 @@ class Release:
     session: AsyncSession
     now: datetime
     grants: Mapping[str, GrantData]
-    endpoints: Sequence[Endpoint]
+    endpoints: Sequence[EndpointData]
     earlier: Mapping[str, int]
     room: int | None
     """How many more the brake lets go; None where there is no limit."""
@@ -173,7 +173,7 @@ class Release:
         last.due_at = max(last.due_at, self.now + ESCALATION)
         return last
 
-    def _send(self, notice: NoticeData, endpoints: Sequence[Endpoint]) -> None:
+    def _send(self, notice: NoticeData, endpoints: Sequence[EndpointData]) -> None:
         if not endpoints:
             close(notice, Outcome.SKIPPED, now=self.now, reason=nobody_wants(notice, self.endpoints))
             return
