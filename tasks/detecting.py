@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import ColumnElement, Integer, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Integer, bindparam, exists, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -106,7 +106,7 @@ async def _is_one_cause(ctx: Context, session: AsyncSession, scope: Scope, subje
 def _alive(scope: Scope) -> Prepared:
     """How many share a subject and are not deleted; no more are counted than would make a difference."""
     those = cohort(scope, bindparam("application"), bindparam("subject")), col(Grant.status) != GrantStatus.DELETED
-    counted = select(col(Grant.id)).where(*those).limit(bindparam("most", type_=Integer()))
+    counted = select(literal(1)).where(*those).limit(bindparam("most", type_=Integer()))
     return Prepared(select(func.count()).select_from(counted.subquery()))
 
 

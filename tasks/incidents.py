@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam, exists, func, select
+from sqlalchemy import BindParameter, ColumnElement, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -98,8 +98,7 @@ def incident_facts(incident: Incident) -> dict[str, Any]:
 
 async def open_incidents(session: AsyncSession, ctx: Context, *scopes: Scope) -> list[Incident]:
     """Read the incidents that are open: all, or those of some scopes."""
-    wanted = _open(ctx, *scopes)
-    return list((await session.scalars(wanted)).all())
+    return list((await session.scalars(_open(ctx, *scopes))).all()) if await _is_any_open(session, ctx, *scopes) else []
 
 
 async def the_open(session: AsyncSession, ctx: Context, scope: Scope, subject: str | None = None) -> Incident | None:
@@ -115,16 +114,10 @@ async def open_ones_of_grants(session: AsyncSession, ctx: Context) -> list[Incid
 
     Else a notice could be held by an incident that nobody looks after any more.
     """
-    if not await _any_of_grants().rows(session, {"application": ctx.application_id}):
+    if not await _is_any_open(session, ctx, *NARROWEST_FIRST):
         return []
     wanted = _open(ctx, *NARROWEST_FIRST).with_for_update(read=True)
     return list((await session.scalars(wanted.execution_options(populate_existing=True))).all())
-
-
-@cache
-def _any_of_grants() -> Prepared:
-    ours, open_ones = col(Incident.application_id) == bindparam("application"), col(Incident.settled_at).is_(None)
-    return Prepared(select(col(Incident.id)).where(ours, open_ones, col(Incident.scope).in_(NARROWEST_FIRST)).limit(1))
 
 
 def covering(incidents: Sequence[Incident], grant: GrantData) -> Incident | None:
@@ -199,6 +192,16 @@ async def tally(session: AsyncSession, incident: Incident) -> Tally:
         recovered=by_status.get(GrantStatus.VALID, 0) + by_status.get(GrantStatus.SUSPECT, 0),
         failing=by_status.get(GrantStatus.EXPIRED, 0),
     )
+
+
+async def _is_any_open(session: AsyncSession, ctx: Context, *scopes: Scope) -> bool:
+    """Nearly always none is, and each look asks."""
+    return bool(await _first_open(ctx.application_id, scopes).rows(session, {}))
+
+
+@lru_cache(64)
+def _first_open(application_id: UUID, scopes: tuple[Scope, ...]) -> Prepared:
+    return Prepared(_open_of(application_id, scopes).with_only_columns(col(Incident.id)).limit(1))
 
 
 def _open(ctx: Context, *scopes: Scope) -> Any:

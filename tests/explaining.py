@@ -57,14 +57,22 @@ def recorded(database: Database) -> Iterator[list[Said]]:
 
 async def walks(database: Database, said: Said) -> list[str]:
     """Say which tables the database would walk through, all of it, for a statement: none, as it should be."""
+    told = await plan(database, said)
+    if database.is_sqlite:
+        return _of_sqlite(told, said.sql)
+    return [f"{node['Node Type']} of {node['Relation Name']}" for node in _nodes(told[0]["Plan"]) if _walks(node)]
+
+
+async def plan(database: Database, said: Said) -> list[Any]:
+    """What the database would do for a statement, in its own words: steps, or a tree of nodes."""
     explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN (FORMAT JSON)"
     async with database.engine.connect() as connection:
         answer = await connection.exec_driver_sql(f"{explain} {said.sql}", said.parameters)
         if database.is_sqlite:
-            return _of_sqlite([row.detail for row in answer], said.sql)
+            return [row.detail for row in answer]
         told = answer.scalar_one()
-    plan = json.loads(told) if isinstance(told, str) else told
-    return [f"{node['Node Type']} of {node['Relation Name']}" for node in _nodes(plan[0]["Plan"]) if _walks(node)]
+    tree: list[Any] = json.loads(told) if isinstance(told, str) else told
+    return tree
 
 
 def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -3,9 +3,11 @@
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import floats, integers
 
 from lifecycle.brake import Braked, BrakeLimits, room_left
-from lifecycle.incidents import Thresholds, have_one_cause, is_over, probe_again_in
+from lifecycle.incidents import Thresholds, have_one_cause, is_over, most_with_one_cause, probe_again_in
 
 USUAL = Thresholds()
 
@@ -35,6 +37,14 @@ def test_many_failures_or_a_share_of_the_cohort_have_one_cause(
     failed: int, cohort: int, limits: Thresholds, one_cause: bool
 ) -> None:
     assert have_one_cause(failed, cohort, limits) is one_cause
+
+
+@given(failed=integers(0, 10_000), share=floats(0.001, 1), larger=integers(1, 10_000))
+def test_so_many_failures_are_no_share_of_a_cohort_that_is_larger_than_it_can_be(
+    failed: int, share: float, larger: int
+) -> None:
+    limits = Thresholds(number=failed + 1, share=share)
+    assert not have_one_cause(failed, most_with_one_cause(failed, limits) + larger, limits)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import models
 from models import Event, EventData, Grant, GrantTag
 from models.among import among_given
 from models.claims import Outcome
-from models.inserting import insert_new
+from models.inserting import FEW, insert_new
 from models.prepared import Prepared
 from models.row import table_of
 from simulator import Running
@@ -105,7 +105,7 @@ async def test_a_connection_that_the_server_has_ended_is_told_as_lost(ctx: Conte
     assert await ctx.database.is_there()
 
 
-@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("number", [1, FEW, FEW + 1])
 async def test_of_rows_that_are_inserted_those_that_are_there_already_stay_and_the_new_are_told(
     ctx: Context, clock: SetClock, number: int
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 from tasks.context import Context
 from tests import recurring
 from tests.crowd import crowd, crowded_postgres, crowded_sqlite, database_url
-from tests.explaining import recorded, walks
+from tests.explaining import plan, recorded, walks
 
 __all__ = ["crowd", "crowded_postgres", "crowded_sqlite", "database_url"]
 
@@ -37,11 +37,19 @@ WORK = [
 HELD = "SELECT count(*) AS count_1 FROM grant WHERE grant.application_id = ? AND "
 COUNTS = {
     HELD + "grant.status != ? AND grant.as_of < ?": "once after each sync, which has read all grants from Nylas",
-    HELD + "grant.status != ?": "the same, and how large the application is, when a handful has failed together",
-    HELD + "grant.provider = ? AND grant.status != ?": "how large a connector is, when a handful has failed together",
+    HELD + "grant.status != ?": "the same",
+    "AND grant.status != ? LIMIT ?) AS anon_1": "how large what a handful shares is, and no further than matters",
+    "AND grant.status != ? LIMIT ? OFFSET ?) AS anon_1": "the same",
     "WHERE grant.application_id = ? AND grant.status != ? GROUP BY grant.status": "once for each storm of hints",
 }
 """What counts all grants of an application has to read something of each; how often that is, and why."""
+
+
+async def test_what_failed_together_is_found_by_when_it_was_seen_to_fail(crowd: Context) -> None:
+    with recorded(crowd.database) as said:
+        await recurring.detects_what_failed_together(crowd)
+    counted = next(one for one in said if "GROUP BY grant.application_id, grant.status" in str(one))
+    assert "ix_grant_expiry_seen_at" in str(await plan(crowd.database, counted))
 
 
 @pytest.mark.parametrize("work", WORK, ids=lambda work: work.__name__)

@@ -25,6 +25,7 @@ from tests.failing_together import (
     the_incident,
     told_of,
 )
+from tests.neighbours import neighbour
 from tests.stories import all_grants, at_nylas, hints, known, outcomes
 
 
@@ -88,6 +89,15 @@ async def test_what_fails_slowly_is_no_incident(ctx: Context, sim: Running, cloc
     for start in range(0, 36, 9):
         clock.forward(minutes=6)
         await fail(ctx, sim, *ids[start : start + 9])
+    assert await incidents(ctx) == []
+
+
+async def test_what_fails_in_another_application_is_no_sign_here(ctx: Context, sim: Running, clock: SetClock) -> None:
+    theirs = await neighbour(ctx)
+    ours, others = [await known(one, sim, 100, credential_id=ACCOUNT) for one in (ctx, theirs)]
+    clock.forward(minutes=1)
+    await fail(theirs, sim, *others[:19])
+    await fail(ctx, sim, *ours[:19])
     assert await incidents(ctx) == []
 
 
