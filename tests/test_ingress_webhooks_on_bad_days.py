@@ -236,7 +236,7 @@ async def test_a_full_disk_is_told_of_and_forgotten_when_there_is_room(
 async def fifty(web: httpx.AsyncClient) -> None:
     """Deliver fifty: each is taken, and Redis is waited for by none (a connection attempt alone is 500 ms or more).
 
-    Looking through all that a long run of tests has left, for garbage, takes as long; web has nothing of it (it freezes).
+    Looking through all that a long run of tests has left, for garbage, takes as long; web freezes its own.
     """
     gc.disable()
     try:
