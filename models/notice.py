@@ -50,6 +50,8 @@ class HeldBy(StrEnum):
 class EndpointData(RowData):
     """An endpoint that was read, as data."""
 
+    __tablename__ = "endpoint"
+
     id: UUID = id_field()
     application_id: UUID = Field(foreign_key="application.id")
     url: str = Field(max_length=2048)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import ColumnElement, Integer, bindparam, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Integer, bindparam, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -16,6 +16,7 @@ from lifecycle.tidings import Step, Tiding
 from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, TransitionData
 from models.prepared import Prepared
 from tasks.context import Context
+from tasks.counting import ALIVE, count_to
 from tasks.incidents import Given, cohort, covering, open_incident, open_ones_of_grants, subject_of, the_open
 from tasks.telling import News
 
@@ -105,9 +106,8 @@ async def _is_one_cause(ctx: Context, session: AsyncSession, scope: Scope, subje
 @cache
 def _alive(scope: Scope) -> Prepared:
     """How many share a subject and are not deleted; no more are counted than would make a difference."""
-    those = cohort(scope, bindparam("application"), bindparam("subject")), col(Grant.status) != GrantStatus.DELETED
-    counted = select(literal(1)).where(*those).limit(bindparam("most", type_=Integer()))
-    return Prepared(select(func.count()).select_from(counted.subquery()))
+    those = cohort(scope, bindparam("application"), bindparam("subject"))
+    return Prepared(select(count_to(bindparam("most", type_=Integer()), those, *ALIVE)))
 
 
 async def _open(

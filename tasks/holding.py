@@ -79,11 +79,11 @@ async def release_confirmed(session: AsyncSession, grants: Sequence[GrantData]) 
     ids = [grant.id for grant in grants if grant.status is GrantStatus.EXPIRED and grant.confirmed_at]
     if not ids:
         return
-    await _confirmed().write(session, [{"grants": ids}])
+    await _releasing().write(session, [{"grants": ids}])
 
 
 @cache
-def _confirmed() -> Prepared:
+def _releasing() -> Prepared:
     waiting = _open_about(among_given(col(Notice.grant_id), "grants")) & (col(Notice.held_by) == HeldBy.CONFIRMATION)
     return Prepared(update(Notice).where(waiting).values(held_by=None))
 

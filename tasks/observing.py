@@ -9,12 +9,13 @@ from functools import cache
 from itertools import count
 
 import structlog
-from sqlalchemy import Integer, ScalarSelect, Select, bindparam, func, literal, select
+from sqlalchemy import Integer, Select, bindparam, select
 from sqlmodel import col
 
 from lifecycle import GrantStatus
 from models import Grant
 from nylas_api import Answer, GrantFilters, KeyRejected, NylasError, Transient, Unavailable
+from tasks.counting import ALIVE, count_to
 from tasks.looking import Look, Sight, look_at, seen
 from tasks.ways import PAGE, Way, cheapest, costs
 
@@ -223,12 +224,6 @@ async def _holdings(ctx: Sight, wanted: int) -> tuple[int, int]:
 
 @cache
 def _counted() -> Select[int, int]:
-    """Made once: see models.bulk. In the order of an index, or PostgreSQL may walk through the table for so many."""
-
-    def count_of(*statuses: GrantStatus) -> ScalarSelect[int]:
-        ours = (col(Grant.application_id) == bindparam("application")) & col(Grant.status).in_(statuses)
-        some = select(literal(1)).where(ours).order_by(col(Grant.status)).limit(bindparam("enough", type_=Integer()))
-        return select(func.count()).select_from(some.subquery()).scalar_subquery()
-
-    held = [status for status in GrantStatus if status is not GrantStatus.DELETED]
-    return select(count_of(*held), count_of(GrantStatus.EXPIRED))
+    """Made once: see models.bulk."""
+    enough, ours = bindparam("enough", type_=Integer()), col(Grant.application_id) == bindparam("application")
+    return select(count_to(enough, ours, *ALIVE), count_to(enough, ours, GrantStatus.EXPIRED))

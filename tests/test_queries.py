@@ -38,8 +38,6 @@ HELD = "SELECT count(*) AS count_1 FROM grant WHERE grant.application_id = ? AND
 COUNTS = {
     HELD + "grant.status != ? AND grant.as_of < ?": "once after each sync, which has read all grants from Nylas",
     HELD + "grant.status != ?": "the same",
-    "AND grant.status != ? LIMIT ?) AS anon_1": "how large what a handful shares is, and no further than matters",
-    "AND grant.status != ? LIMIT ? OFFSET ?) AS anon_1": "the same",
     "WHERE grant.application_id = ? AND grant.status != ? GROUP BY grant.status": "once for each storm of hints",
 }
 """What counts all grants of an application has to read something of each; how often that is, and why."""

@@ -2,10 +2,13 @@
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from storm.processes import family, memory_mb, open_files, state
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc, which only Linux has")
 
 LOOKS = 3_000
 SHORT_LIVES = """

@@ -8,7 +8,6 @@ from uuid import UUID
 from storm import reading
 from storm.books import Books, Truth
 from storm.invariants import codes, extra_calls, flips, notices, statuses, webhooks
-from storm.simulation.watching import BROKEN
 from storm.simulation.world import World
 from tasks.context import ONE_IS_REFUSED
 
@@ -36,7 +35,7 @@ WHERE campaign_item.outcome = 'done' AND campaign_item.reason IS NULL GROUP BY 1
 
 def at_once(world: World) -> list[str]:
     """What is broken by now: cheap enough to be asked after each step."""
-    found = [what for (what,) in world.look.execute(f"SELECT what FROM {BROKEN}")]  # noqa: S608 - a name of ours
+    found = [what for (what,) in world.look.execute("SELECT what FROM simulation_broken")]
     for code, ends in world.line.code_ends.items():
         if any(end is None or not 400 <= end < 500 for end in ends[:-1]):
             found.append(f"a code ({code[:6]}…) was sent {len(ends)} times, with the answers {ends}")
