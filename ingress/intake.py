@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError
 
+from ingress.spooling import Spooling
 from models.arrivals import Arrival, store_arrivals
 from models.cancellation import is_cancelled
 from models.database import Database
@@ -31,14 +32,20 @@ class Intake:
 
     A commit with `synchronous=FULL` costs the same for one row as for five hundred, so the busier it is the cheaper
     each becomes. Who comes while the database is waited for comes along. Rings for new rows after the commit; nobody
-    here waits for Redis.
+    here waits for Redis; with a `spooling`, nor does a webhook for a worker's turn to write.
     """
 
     def __init__(
-        self, database: Database, *, ring: Callable[[str, Sequence[UUID]], None], patience: float = 2.0
+        self,
+        database: Database,
+        *,
+        ring: Callable[[str, Sequence[UUID]], None],
+        patience: float = 2.0,
+        spooling: Spooling | None = None,
     ) -> None:
         """`patience` is how many seconds a request waits for its commit before it is told to come again."""
         self._database, self._ring, self._patience = database, ring, patience
+        self._spooling = spooling or Spooling(None)
         self.came = 0
         """How many events have come so far."""
         self._waiting: deque[_Waiting] = deque()
@@ -46,8 +53,11 @@ class Intake:
         self._due: dict[str, list[UUID]] = defaultdict(list)
         self._pause: asyncio.TimerHandle | None = None
 
-    async def store(self, event: Arrival) -> bool:
-        """Store an event; say whether it was new. Returns after the commit. Raises NotStored."""
+    async def store(self, event: Arrival, *, soon: bool = False) -> bool:
+        """Store an event; say whether it was new. Returns after the commit. Raises NotStored.
+
+        `soon`: being kept in the spool is enough, where there is one; what is kept there counts as new.
+        """
         self.came += 1
         if len(self._waiting) >= WAITING_AT_MOST:
             raise NotStored("too many requests are waiting")
@@ -56,10 +66,13 @@ class Intake:
         self._waiting.append((event, stored))
         self._more.set()
         timer = loop.call_later(self._patience, self._too_late, stored)
+        if soon:
+            self._spooling.watch(event, stored)
         try:
             return await stored
         finally:
             timer.cancel()
+            self._spooling.leave(event)
 
     def _too_late(self, stored: "asyncio.Future[bool]") -> None:
         if not stored.done():
@@ -85,10 +98,12 @@ class Intake:
         """Store these; if they are none, those who wait once all is ready for them, or known not to be."""
 
         def take() -> list[Arrival]:
+            self._spooling.turn_has_come()
             if not batch:
                 self._fill(batch)
             return [event for event, _ in batch]
 
+        self._spooling.turn_is_waited_for()
         try:
             new = await store_arrivals(self._database, take)
         except (DataError, IntegrityError) as error:
@@ -101,6 +116,7 @@ class Intake:
             take()
             self._refuse(batch, error)
         else:
+            self._spooling.are_stored(event for event, _ in batch)
             for event, stored in batch:
                 if not stored.done():
                     stored.set_result(event.id in new)
@@ -123,6 +139,7 @@ class Intake:
 
     def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
         log.error("intake.not_stored", events=len(batch), error=type(error).__name__)
+        self._spooling.are_not_stored(event for event, _ in batch)
         for _, stored in batch:
             if not stored.done():
                 stored.set_exception(NotStored(type(error).__name__))

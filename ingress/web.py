@@ -23,7 +23,9 @@ from ingress.front import Front
 from ingress.intake import Intake
 from ingress.late_api import LateApi
 from ingress.presence import stay_present
+from ingress.spooling import Spooling
 from models.database import Database
+from models.spool import Spool
 from worker.app import make_app
 from worker.broker import Broker
 from worker.doorbell import Doorbell
@@ -47,13 +49,15 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
         runtime = await open_runtime(settings, ring=doorbell.ring, redis_url=redis_url, watch_key=True)
         # The intake has connections of its own: sweeps and sign-ins keep no webhook waiting for one, or for a turn.
         own = Database(settings.database, pool_size=2, patience=INTAKE_PATIENCE, first=True)
-        intake = Intake(own, ring=doorbell.ring)
+        spooling = Spooling(Spool(own.file) if own.file else None)
+        intake = Intake(own, ring=doorbell.ring, spooling=spooling)
         application = runtime.application
         secret = runtime.context.keys.reveal(application, "webhook_secret") if application.webhook_secret else ""
         app.state.front = Front(settings, runtime.context, intake, _listed(secret))
         app.state.broker = Broker(redis_url)
         for_ever = (
             intake.run(),
+            spooling.run(intake.store),
             sweep_for_ever(runtime.context),
             stay_present(runtime.context, runtime.redis),
             runtime.clock.keep_agreeing(runtime.context.database),
@@ -62,9 +66,11 @@ def make_web(settings: Settings, *, redis_url: str) -> Starlette:
         loops.append(api.load(app.state.front))
         log.info("web.ready", callback_url=settings.callback_url, webhook_url=settings.webhook_url)
         yield
+        await spooling.end()
         for loop in loops:
             loop.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+        await spooling.close()
         doorbell.stop()
         await app.state.broker.close()
         await own.close()

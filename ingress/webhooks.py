@@ -64,7 +64,7 @@ async def _take(front: Front, headers: Sequence[tuple[bytes, bytes]], receive: R
             pass  # signed, and no gzip: kept as it is, and set aside
     event = read_notification(body, application_id=front.application_id, now=front.now())
     try:
-        await front.intake.store(event)
+        await front.intake.store(event, soon=True)
     except NotStored as error:
         return _later(str(error))
     return None

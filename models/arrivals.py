@@ -74,7 +74,7 @@ async def _into_postgresql(database: Database, take: Callable[[], Iterable[Arriv
     engine = database.engine.execution_options(isolation_level="AUTOCOMMIT")
     async with engine.connect() as connection:
         arrivals = _in_order(take())
-        rows = json.dumps([_as_json(arrival) for arrival in arrivals])
+        rows = json.dumps([as_json(arrival) for arrival in arrivals])
         stored = await connection.exec_driver_sql(FROM_JSON, (rows, [arrival.raw for arrival in arrivals]))
         return set(stored.scalars())
 
@@ -84,7 +84,7 @@ def _in_order(arrivals: Iterable[Arrival]) -> Sequence[Arrival]:
     return sorted(arrivals, key=_key)
 
 
-def _as_json(arrival: Arrival) -> dict[str, str | None]:
+def as_json(arrival: Arrival) -> dict[str, str | None]:
     """All but the body, which stays bytes: an array for each column would cost four times as much."""
     return {
         "application_id": str(arrival.application_id),
@@ -101,6 +101,24 @@ def _as_json(arrival: Arrival) -> dict[str, str | None]:
         "due_at": came,
         "rung_at": came if arrival.rung_at else None,
     }
+
+
+def from_json(told: dict[str, Any], raw: bytes) -> Arrival:
+    """Make of it again what `as_json` was given. What this version does not know of is left out."""
+    arrival = Arrival(
+        application_id=UUID(told["application_id"]),
+        kind=told["kind"],
+        key=told["key"],
+        source=told["source"],
+        raw=raw,
+        received_at=datetime.fromisoformat(told["received_at"]),
+        grant_id=told["grant_id"],
+        occurred_at=datetime.fromisoformat(told["occurred_at"]) if told["occurred_at"] else None,
+        id=UUID(told["id"]),
+    )
+    if told["outcome"]:
+        arrival.close(Outcome(told["outcome"]), told["reason"])
+    return arrival
 
 
 async def _into_sqlite(database: Database, take: Callable[[], Iterable[Arrival]]) -> set[UUID]:

@@ -109,11 +109,13 @@ class Database:
             event.listen(self.engine.sync_engine, "checkout", _ask_if_rested)
             event.listen(self.engine.sync_engine, "handle_error", _see_what_is_lost)
         in_memory = parsed.database in (None, "", ":memory:")
+        self.file = Path(str(parsed.database)) if self.is_sqlite and not in_memory else None
+        """The file of a SQLite database."""
         self._turnstile: Turnstile | None = None
         self._checkpoints: Checkpoints | None = None
-        if self.is_sqlite and not in_memory:
-            self._turnstile = Turnstile(Path(str(parsed.database)), patience=patience, first=first)
-            self._checkpoints = Checkpoints(Path(str(parsed.database)), self._turn)
+        if self.file:
+            self._turnstile = Turnstile(self.file, patience=patience, first=first)
+            self._checkpoints = Checkpoints(self.file, self._turn)
         self._write = async_sessionmaker(self.engine, expire_on_commit=False)
         # PostgreSQL gives each statement its own view of the rows anyway, and BEGIN and ROLLBACK two more ways there.
         by_itself: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}

@@ -44,7 +44,7 @@ def configure(connection: Any, _record: object) -> None:
     """Make a new connection durable: what we answered for with 200 must survive a power cut."""
     connection.isolation_level = None  # SQLAlchemy says BEGIN, not the driver
     cursor = connection.cursor()
-    _into_wal_mode(cursor)
+    into_wal_mode(cursor)
     for pragma in ("synchronous=FULL", "foreign_keys=ON", f"wal_autocheckpoint={LONGEST_LOG}"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
@@ -133,6 +133,6 @@ def _is_busy(error: Exception) -> bool:
 
 
 @stamina.retry(on=_is_busy, attempts=20, timeout=2, wait_initial=0.01, wait_max=0.1, wait_jitter=0.02)
-def _into_wal_mode(cursor: Any) -> None:
-    """Of two that make the file at once, SQLite refuses one at once: it waits for no lock here."""
+def into_wal_mode(cursor: Any) -> None:
+    """Have a log (WAL). Of two that make the file at once, SQLite refuses one at once: it waits for no lock here."""
     cursor.execute("PRAGMA journal_mode=WAL")

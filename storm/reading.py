@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
@@ -23,6 +24,7 @@ from models import (
 )
 from models.database import Database
 from models.kinds import WEBHOOKS_DOUBTED
+from models.spool import Spool
 from storm.books import EventRow, Heard, ItemRow, NoticeRow, SignInRow, TransitionRow
 
 LATER = timedelta(minutes=30)
@@ -49,7 +51,18 @@ async def left(database: Database) -> dict[str, int]:
             ),
         }.items():
             found[what] = (await session.execute(counting)).scalar_one()
+    if database.file:
+        found["webhooks in the spool"] = await in_the_spool(database.file)
     return {what: count for what, count in found.items() if count}
+
+
+async def in_the_spool(file: Path) -> int:
+    """How much the spool of a SQLite database keeps that may not be there yet."""
+    spool = Spool(file)
+    try:
+        return len(await spool.left())
+    finally:
+        await spool.close()
 
 
 async def events(database: Database) -> list[EventRow]:

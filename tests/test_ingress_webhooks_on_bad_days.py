@@ -7,7 +7,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,9 +61,18 @@ async def stored(database: Database) -> int:
         return await session.scalar(select(func.count()).select_from(Event)) or 0
 
 
+@pytest.fixture
+def no_spool(database: Database) -> Iterator[None]:
+    """Let nothing be kept in the spool, as where the disk is full."""
+    in_the_way = sqlite_file(database).with_name(f"{sqlite_file(database).name}-spool")
+    in_the_way.mkdir()
+    yield
+    in_the_way.rmdir()
+
+
 @only_sqlite
-async def test_a_locked_database_is_told_of_in_time_and_holds_nothing_up_afterwards(
-    installed: None, database: Database, valkey: str
+async def test_a_locked_database_without_a_spool_is_told_of_in_time_and_holds_nothing_up_afterwards(
+    installed: None, no_spool: None, database: Database, valkey: str
 ) -> None:
     """Nylas waits for ten seconds; whoever is told 503 after two comes again."""
     async with served(valkey) as web:
@@ -218,7 +227,7 @@ def limit() -> AsyncIterator[Limit]:
 
 @only_sqlite
 async def test_a_full_disk_is_told_of_and_forgotten_when_there_is_room(
-    installed: None, database: Database, limit: Limit, valkey: str
+    installed: None, no_spool: None, database: Database, limit: Limit, valkey: str
 ) -> None:
     """`max_page_count` is SQLite's own way to say "disk full" with room left for the others here."""
     async with served(valkey) as web:
