@@ -11,6 +11,7 @@ from sqlmodel import col
 from ingress.terminal import agree, fail, out, put_json, put_table, say
 from models import Event, Outcome
 from models.kinds import EVENT_KINDS, most_ids
+from tasks.context import Context
 from worker.runtime import Runtime
 
 BROUGHT_BACK = (Outcome.SET_ASIDE, Outcome.FAILED)
@@ -74,7 +75,7 @@ async def retry_events(
         fail("There is no such event.")
     if not ids:
         agree(f"Have {number} events dealt with again?", yes=yes)
-    brought_back = await _bring_back(runtime, wanted)
+    brought_back = await bring_back(runtime.context, wanted)
     say(f"{brought_back} events are due again.")
     if as_json:
         put_json({"due_again": brought_back})
@@ -95,9 +96,9 @@ async def _explain_others(runtime: Runtime, ids: Sequence[UUID]) -> None:
                 fail(f"{event_id} is of the kind {kind}, which nothing deals with. Nothing was done.")
 
 
-async def _bring_back(runtime: Runtime, wanted: Select[Event]) -> int:
-    """Make the events due, in parts, and ring for them."""
-    context, number = runtime.context, 0
+async def bring_back(context: Context, wanted: Select[Event]) -> int:
+    """Make the events due, in parts, and ring for them; return how many they are."""
+    number = 0
     ids = wanted.with_only_columns(col(Event.id)).order_by(col(Event.id)).limit(ROWS_A_TRANSACTION).with_for_update()
     while True:
         now = context.now()

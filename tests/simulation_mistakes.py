@@ -1,6 +1,6 @@
 """Mistakes that are put into the product, to see whether the simulation finds them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from models import AuthSession, AuthSessionStatus, Event, claims
 from models.among import among_given
 from models.arrivals import Arrival
 from models.columns import new_id
+from models.spool import Spool
 from nylas_api import NylasError, Transient, Unreachable
 from storm.simulation.product import ToTheProduct
 from tasks import oauth_callback, observing
@@ -110,3 +111,12 @@ def takes_trouble_for_a_deletion(patch: pytest.MonkeyPatch) -> None:
         return seen
 
     patch.setattr(observing, "look_at", looks)
+
+
+def answers_before_it_is_kept(patch: pytest.MonkeyPatch) -> None:
+    """A webhook that waits is answered, and is nowhere but in the memory of web."""
+
+    async def keeps(_self: Spool, _arrivals: Iterable[Arrival]) -> None:
+        pass
+
+    patch.setattr(Spool, "keep", keeps)

@@ -17,7 +17,7 @@ from tests import simulation_mistakes as mistakes
 
 ROOT = Path(__file__).parent.parent
 SEEDS = os.environ.get("EVERGRANT_TEST_SIMULATIONS", "15")
-FEW_SEEDS, FEW_STEPS = 25, 100
+FEW_SEEDS, FEW_STEPS = 100, 100
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -55,11 +55,11 @@ def test_a_seed_runs_again_exactly() -> None:
 @pytest.mark.parametrize(
     ("mistake", "says"),
     [
-        (mistakes.takes_a_lost_renewal_for_done, "are done; Nylas has renewed it"),
         (mistakes.takes_silence_for_a_yes, "the product never heard it"),
         (mistakes.exchanges_a_code_again, r"a code \(\S+\) was sent \d+ times"),
         (mistakes.settles_a_notice_before_it_is_sent, "the product never heard it"),
         (mistakes.stores_a_webhook_as_often_as_it_comes, "has 2 rows"),
+        (mistakes.answers_before_it_is_kept, "has 0 rows"),
         (mistakes.takes_trouble_for_a_deletion, "was taken for deleted"),
     ],
 )
@@ -91,4 +91,21 @@ def test_who_was_stopped_past_its_lease_writes_nothing(
     with nullcontext() if is_fenced else pytest.raises(Broken, match="was settled again"):
         state.a_stopped_worker_goes_on(number=0)
     if is_fenced:
+        state.teardown()
+
+
+@pytest.mark.parametrize("is_taken_for_done", [True, False])
+def test_a_renewal_that_was_lost_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, is_taken_for_done: bool
+) -> None:
+    if is_taken_for_done:
+        mistakes.takes_a_lost_renewal_for_done(monkeypatch)
+    state = Simulation()
+    state.a_grant_expires(number=0)
+    state.a_campaign_is_asked_for(grants=[0])
+    state.nylas_fails(kind="timeout before", place="renewals", times=1)
+    for _ in range(3):
+        state.a_worker_works(number=0, worker=0, messages=1)
+
+    with pytest.raises(Broken, match="Nylas has renewed it 0 times") if is_taken_for_done else nullcontext():
         state.teardown()

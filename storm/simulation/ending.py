@@ -8,7 +8,7 @@ from uuid import UUID
 
 from models.kinds import most_ids
 from models.rings import RING_AGAIN
-from storm.simulation.outside import Web, asks_to_sync, steers
+from storm.simulation.outside import Web, asks_to_sync, retries_what_crashed, steers
 from storm.simulation.passes import Staff, on_message, sweeps
 from storm.simulation.wire import DEADLINE, LATER
 from storm.simulation.world import World
@@ -31,6 +31,8 @@ OPEN = (
         free="",
     ),
 )
+
+CRASHED = "SELECT 1 FROM event WHERE outcome = 'set_aside' AND crashes > 0 LIMIT 1"
 
 
 def ends_well(world: World, staff: Staff, web: Web, campaigns: list[UUID]) -> None:
@@ -56,10 +58,13 @@ def ends_well(world: World, staff: Staff, web: Web, campaigns: list[UUID]) -> No
 
 
 def bring_all(world: World, staff: Staff, web: Web) -> None:
-    """Bring all webhooks that are still on their way."""
+    """Bring all webhooks that are still on their way, and what is in the spool."""
     for event, one in world.on_their_way():
         while staff.does("web", web.brings(event, one)) != TAKEN:
             pass
+    while world.spool.count():
+        staff.does("web", web.looks_into_the_spool)
+        world.run(asyncio.sleep(A_MOMENT))  # what is in web's own line comes by itself
 
 
 def _until_quiet(world: World, staff: Staff) -> None:
@@ -78,6 +83,8 @@ def _until_quiet(world: World, staff: Staff) -> None:
         now, moments = world.now(), list(next_moments(world))
         if any(moment <= now for moment in moments):
             staff.does(staff.free(), sweeps)
+            if world.look.execute(CRASHED).fetchone():
+                staff.does("admin", retries_what_crashed)
             if world.rings:
                 continue
         later = [moment for moment in moments if moment > now]

@@ -78,14 +78,20 @@ class Simulation(RuleBasedStateMachine):
     def nylas_tells_what_is_not_so(self, number: int, kind: str) -> None:
         self.at_nylas.says(kind, number)
 
-    @rule(number=which, times=st.sampled_from([1, 1, 2]), dies_at=st.sampled_from([None, None, None, 1, 2, 3]))
-    def a_webhook_comes(self, number: int, times: int, dies_at: int | None) -> None:
+    @rule(
+        number=which,
+        times=st.sampled_from([1, 1, 2]),
+        dies_at=st.sampled_from([None, None, None, None, 1, 2, 3, 5]),
+        while_held=st.sampled_from([0.0, 0.0, 0.0, 0.0, 0.05, 3.0]),
+    )
+    def a_webhook_comes(self, number: int, times: int, dies_at: int | None, while_held: float = 0.0) -> None:
         told = self.world.nylas.deliveries.told
         if not told:
             return
         event = told.pop(number % len(told))
         for attempt in range(1, times + 1):
-            status = self._does("web", self.web.brings(event.raw(attempt), Sent(event.id)), dies_at=dies_at)
+            webhook = self.web.brings(event.raw(attempt), Sent(event.id), while_held=while_held)
+            status = self._does("web", webhook, dies_at=dies_at)
             if status != 200 and attempt == times:
                 told.append(event)
 
@@ -198,6 +204,8 @@ class Simulation(RuleBasedStateMachine):
     @rule(step=seconds)
     def time_passes(self, step: int) -> None:
         self.world.run(asyncio.sleep(step))
+        if self.world.spool.count():
+            self._does("web", self.web.looks_into_the_spool)
 
     @rule(kind=st.sampled_from(KINDS), place=st.sampled_from(sorted(PLACES)), times=st.integers(1, 6))
     def nylas_fails(self, kind: str, place: str, times: int) -> None:

@@ -8,12 +8,17 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from sqlalchemy import select
+from sqlmodel import col
 from starlette.requests import Request
 from starlette.types import Message
 
 from ingress import sign_in, webhooks
+from ingress.events_admin import bring_back
 from ingress.front import Front
 from ingress.intake import Intake
+from ingress.spooling import Spooling
+from models import Event, Outcome
 from models.columns import new_id
 from models.inbox import receive, told
 from models.kinds import GRANT_REPORTED, REAUTH_BULK_REQUESTED, SYNC_REQUESTED
@@ -49,22 +54,33 @@ class Web:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._front: tuple[Hands, Front] | None = None
+        self._front: tuple[Hands, Front, Spooling] | None = None
 
     def of(self, hands: Hands) -> Front:
         """The front of this process."""
-        if self._front is None or self._front[0] is not hands:
-            intake = Intake(self._world.database, ring=hands.ctx.ring)
-            self._world.loop.create_task(intake.run())
-            self._front = hands, Front(self._world.settings, hands.ctx, intake, (WEBHOOK_SECRET,))
-        return self._front[1]
+        return self._opened(hands)[0]
 
-    def brings(self, body: bytes, one: Sent, *, forged: bool = False) -> Work:
-        """Bring a webhook."""
+    def _opened(self, hands: Hands) -> tuple[Front, Spooling]:
+        if self._front is None or self._front[0] is not hands:
+            spooling = Spooling(self._world.spool)
+            intake = Intake(self._world.database, ring=hands.ctx.ring, spooling=spooling)
+            self._world.loop.create_task(intake.run())
+            self._front = hands, Front(self._world.settings, hands.ctx, intake, (WEBHOOK_SECRET,)), spooling
+        return self._front[1:]
+
+    async def looks_into_the_spool(self, hands: Hands) -> None:
+        """Bring in what was left there."""
+        front, spooling = self._opened(hands)
+        await spooling.bring_in(self._world.spool, front.intake.store)
+
+    def brings(self, body: bytes, one: Sent, *, forged: bool = False, while_held: float = 0.0) -> Work:
+        """Bring a webhook; somebody else writes from then on for `while_held` seconds."""
         signature = sign("another secret" if forged else WEBHOOK_SECRET, body)
 
         async def work(hands: Hands) -> int:
             statuses = list[int]()
+            if while_held:
+                await self._world.server.another_writes(while_held)
 
             async def receives() -> Message:
                 return {"type": "http.request", "body": body, "more_body": False}
@@ -164,6 +180,11 @@ class AtNylas:
 def asks_to_sync(key: str) -> Work:
     """An admin asks for a sync."""
     return _tells(SYNC_REQUESTED, key, "cli")
+
+
+async def retries_what_crashed(hands: Hands) -> None:
+    """An admin has events dealt with again that were set aside since too many died at them."""
+    await bring_back(hands.ctx, select(Event).where(col(Event.outcome) == Outcome.SET_ASIDE, col(Event.crashes) > 0))
 
 
 def reports(grant_id: str, key: str) -> Work:

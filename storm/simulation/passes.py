@@ -52,6 +52,8 @@ class Staff:
     async def _does(
         self, name: str, work: Work, dies_at: int | None, stops_at: int | None, by_turns: bool = False
     ) -> Any:
+        if (last := self._world.hands.get(name)) and last.process.dead:
+            await last.process.bury()  # it died between two passes
         hands = self._world.worker(name)
         process = hands.process
         process.begin(dies_at=dies_at, stops_at=stops_at, by_turns=by_turns)

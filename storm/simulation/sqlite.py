@@ -36,6 +36,15 @@ class Server:
         """What goes wrong, and how many commits go well before that."""
         self.struck = 0
 
+    def begin_anew(self) -> None:
+        """Begin with a run. Whoever wrote in the last one has ended."""
+        self.writer, self.fault, self.struck = asyncio.Lock(), None, 0
+
+    async def another_writes(self, seconds: float) -> None:
+        """Let somebody else have the lock from now on for so long."""
+        await self.writer.acquire()
+        asyncio.get_running_loop().call_later(seconds, self.writer.release)
+
     def connect(self, *_: object, **__: object) -> "Connection":
         """Stand in for `models.sqlite.connect`."""
         return Connection(self)

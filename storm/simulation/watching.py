@@ -7,7 +7,8 @@ WHO = "simulation_who"
 
 _SETTLED_TWICE = """
 CREATE TRIGGER simulation_settled_{table} AFTER UPDATE ON {table}
-WHEN OLD.settled_at IS NOT NULL AND (NEW.settled_at IS NOT NULL OR '{table}' != 'campaign_item')
+WHEN OLD.settled_at IS NOT NULL
+  AND (NEW.settled_at IS NOT NULL OR '{table}' != 'campaign_item' AND OLD.outcome != 'set_aside')
   AND (NEW.settled_at IS NOT OLD.settled_at OR NEW.outcome IS NOT OLD.outcome)
 BEGIN
   INSERT INTO {broken} VALUES ('a row of {table} that was settled was settled again: ' || NEW.id || ', '

@@ -27,6 +27,7 @@ from storm.simulation.loop import VirtualLoop
 from storm.simulation.nylas import InProcess
 from storm.simulation.process import Process, new_task
 from storm.simulation.product import URL, Product, ToTheProduct
+from storm.simulation.spool import SimulatedSpool
 from storm.simulation.sqlite import Server, SimulatedDatabase
 from storm.simulation.watching import TRIGGERS
 from storm.simulation.wire import Line
@@ -98,6 +99,7 @@ class World:
         self.run(self._end_all())
         self.run(self.database.close())
         self.look.close()
+        self.spool.shut()
         self.template.close()
         self.stack.close()
         self.loop.close()
@@ -148,6 +150,7 @@ class World:
         for trigger in TRIGGERS:
             self.look.execute(trigger)
         self.look.commit()
+        self.spool = SimulatedSpool(self.server.file)
         self.template = sqlite3.connect(":memory:")
         self.look.backup(self.template)
 
@@ -165,7 +168,8 @@ class World:
         self.loop.begin_anew(IMPORTED_AGO)
         self.drawn.begin_anew()
         self.template.backup(self.look)
-        self.server.fault, self.server.struck = None, 0
+        self.server.begin_anew()
+        self.spool.empty()
         self.line.begin_anew()
         self.product.begin_anew()
         self.notes, self.trace = Notes(), hashlib.blake2b(digest_size=8)
