@@ -31,8 +31,8 @@ class Intake:
     """Gathers the events of all requests at hand into one INSERT and one commit.
 
     A commit with `synchronous=FULL` costs the same for one row as for five hundred, so the busier it is the cheaper
-    each becomes. Who comes while the database is waited for comes along. Rings for new rows after the commit; nobody
-    here waits for Redis; with a `spooling`, nor does a webhook for a worker's turn to write.
+    each becomes. Who comes while the database is waited for comes along. Rings for new rows after the commit. Nobody
+    here waits for Redis, and with a `spooling` no webhook for another writer.
     """
 
     def __init__(
