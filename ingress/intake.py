@@ -9,15 +9,13 @@ import structlog
 from sqlalchemy.exc import DataError, IntegrityError
 
 from ingress.spooling import Spooling
-from models.arrivals import Arrival, store_arrivals
+from models.arrivals import MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Arrival, store_arrivals
 from models.cancellation import is_cancelled
 from models.database import Database
 
 log = structlog.get_logger()
 
-MOST_AT_ONCE = 500
 WAITING_AT_MOST = 10_000
-MOST_BYTES_AT_ONCE = 32 * 1024 * 1024
 PAUSE = 0.03
 
 _Waiting = tuple[Arrival, "asyncio.Future[bool]"]

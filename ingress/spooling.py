@@ -110,26 +110,28 @@ class Spooling:
         while self._spool:
             brought_in = 0
             try:
-                brought_in = await self.bring_in(self._spool, store)
+                brought_in = await self.bring_in(store)
             except (sqlite3.Error, OSError) as error:
                 log.warning("spool.not_read", error=type(error).__name__)
             if not brought_in:
                 await asyncio.sleep(EVERY)
 
-    async def bring_in(self, spool: Spool, store: Callable[[Arrival], Awaitable[bool]]) -> int:
+    async def bring_in(self, store: Callable[[Arrival], Awaitable[bool]]) -> int:
         """Forget what is in the database, and bring in the first of what others have left; return how many these are.
 
         Raises sqlite3.Error; OSError.
         """
-        await self._forget(spool)
-        left = [event for event in await spool.left() if event.id not in self._ours | self._stored]
+        if not self._spool:
+            return 0
+        await self._forget(self._spool)
+        left = [event for event in await self._spool.left() if event.id not in self._ours | self._stored]
         if not left:
             return 0
         found = await asyncio.gather(*map(store, left), return_exceptions=True)
         stored = {event.id for event, new in zip(left, found, strict=True) if isinstance(new, bool)}
         log.info("spool.brought_in", events=len(stored), left=len(left) - len(stored))
         self._stored |= stored
-        await self._forget(spool)
+        await self._forget(self._spool)
         return len(stored)
 
     async def _forget(self, spool: Spool) -> None:

@@ -18,6 +18,9 @@ from models.database import Database
 from models.event import Event
 from models.row import table_of
 
+MOST_AT_ONCE, MOST_BYTES_AT_ONCE = 500, 32 * 1024 * 1024
+"""Arrivals that are written or read at once, and the bytes of their bodies that are enough."""
+
 
 @dataclass(slots=True)
 class Arrival:

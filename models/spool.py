@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from models.arrivals import Arrival, as_json, from_json
+from models.arrivals import MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Arrival, as_json, from_json
 from models.sqlite import into_wal_mode
 
 T = TypeVar("T")
 
 BUSY_FOR = 1.0
 """Seconds for which another web front on this machine may have the file."""
-MOST, MOST_BYTES = 500, 32 * 1024 * 1024
-"""Arrivals that are read at once, and the bytes of their bodies that are enough."""
 TABLE = "CREATE TABLE IF NOT EXISTS spool (id TEXT PRIMARY KEY, about TEXT NOT NULL, raw BLOB NOT NULL)"
 
 
@@ -95,10 +93,10 @@ def _each(file: sqlite3.Connection, statement: str, rows: Sequence[tuple[str | b
 
 def _first(file: sqlite3.Connection) -> list[tuple[str, bytes]]:
     rows, size = list[tuple[str, bytes]](), 0
-    with closing(file.execute("SELECT about, raw FROM spool ORDER BY rowid LIMIT ?", (MOST,))) as found:
+    with closing(file.execute("SELECT about, raw FROM spool ORDER BY rowid LIMIT ?", (MOST_AT_ONCE,))) as found:
         for row in found:
             rows.append(row)
             size += len(row[1])
-            if size >= MOST_BYTES:
+            if size >= MOST_BYTES_AT_ONCE:
                 break
     return rows

@@ -13,8 +13,8 @@ import pytest
 
 from models import Outcome
 from models import spool as spools
-from models.arrivals import Arrival
-from models.spool import MOST, Spool
+from models.arrivals import MOST_AT_ONCE, Arrival
+from models.spool import Spool
 
 CAME = datetime(2026, 11, 1, 12, 30, 0, 123456, UTC)
 APPLICATION = UUID(int=7)
@@ -66,7 +66,7 @@ async def test_what_is_kept_comes_out_as_it_went_in(spool: Spool, file: Path) ->
 
 
 async def test_what_came_first_comes_out_first_and_not_all_at_once(spool: Spool) -> None:
-    came = [arrival(str(number)) for number in range(MOST + 1)]
+    came = [arrival(str(number)) for number in range(MOST_AT_ONCE + 1)]
     await spool.keep(reversed(came))
     assert list(await spool.left()) == came[:0:-1]
 
@@ -74,7 +74,7 @@ async def test_what_came_first_comes_out_first_and_not_all_at_once(spool: Spool)
 async def test_of_large_ones_only_so_many_come_out_as_fit_into_memory(
     spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spools, "MOST_BYTES", 1000)
+    monkeypatch.setattr(spools, "MOST_BYTES_AT_ONCE", 1000)
     came = [arrival(key, b"x" * 400) for key in "abcde"]
     await spool.keep(came)
     assert list(await spool.left()) == came[:3]

@@ -71,7 +71,7 @@ class Web:
     async def looks_into_the_spool(self, hands: Hands) -> None:
         """Bring in what was left there."""
         front, spooling = self._opened(hands)
-        await spooling.bring_in(self._world.spool, front.intake.store)
+        await spooling.bring_in(front.intake.store)
 
     def brings(self, body: bytes, one: Sent, *, forged: bool = False, while_held: float = 0.0) -> Work:
         """Bring a webhook; somebody else writes from then on for `while_held` seconds."""

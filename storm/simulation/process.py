@@ -90,6 +90,12 @@ class Process:
             await asyncio.wait(rest)
 
 
+async def passes(point: str, *, may_stop: bool = True) -> None:
+    """Let the process whose task this is pass a point; who is nobody's passes none."""
+    if process := current.get():
+        await process.passes(point, may_stop=may_stop)
+
+
 def new_task(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> "asyncio.Task[Any]":
     """Start a task; it belongs to the process that starts it."""
     task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, **options)

@@ -6,40 +6,33 @@ from sqlite3 import Connection
 from typing import TypeVar
 
 from models.spool import Spool
-from storm.simulation.process import current
+from storm.simulation.process import passes
 
 T = TypeVar("T")
 
 
 class SimulatedSpool(Spool):
-    """The product's own, and its file. It is away with the process that has it: see `Web`."""
+    """The product's own, and its file. All web fronts of a world have this one, one after the other."""
 
     def __init__(self, database: Path) -> None:
         super().__init__(database)
-        self._opened_now = self._opened()
-        self._opened_now.execute("PRAGMA synchronous=OFF")
+        self._connection = self._opened()
+        self._connection.execute("PRAGMA synchronous=OFF")
 
     async def _do(self, work: Callable[[Connection], T]) -> T:
-        await _passes("before the spool")
-        with self._opened_now:
-            done = work(self._opened_now)
-        await _passes("after the spool")
+        await passes("before the spool", may_stop=False)
+        done = self._in_transaction(work)
+        await passes("after the spool", may_stop=False)
         return done
 
     def empty(self) -> None:
         """Begin with a run."""
-        with self._opened_now:
-            self._opened_now.execute("DELETE FROM spool")
+        self._in_transaction(lambda file: file.execute("DELETE FROM spool"))
 
     def count(self) -> int:
         """How much is in it."""
-        return int(self._opened_now.execute("SELECT count(*) FROM spool").fetchone()[0])
+        return int(self._in_transaction(lambda file: file.execute("SELECT count(*) FROM spool").fetchone()[0]))
 
     def shut(self) -> None:
         """Close the file."""
-        self._opened_now.close()
-
-
-async def _passes(point: str) -> None:
-    if process := current.get():
-        await process.passes(point, may_stop=False)
+        self._close()

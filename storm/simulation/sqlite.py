@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from models.database import Database
 from models.sqlite import STATEMENTS_KEPT
-from storm.simulation.process import current
+from storm.simulation.process import current, passes
 from storm.simulation.watching import WHO
 
 PATIENCE = 30.0
@@ -98,7 +98,7 @@ class Connection:
     async def execute(self, cursor: sqlite3.Cursor, statement: str, *values: Any, many: bool = False) -> None:
         """Execute a statement."""
         if statement.startswith("BEGIN IMMEDIATE"):
-            await _passes("before BEGIN")
+            await passes("before BEGIN")
             try:
                 async with asyncio.timeout(PATIENCE):
                     await self._server.writer.acquire()
@@ -117,7 +117,7 @@ class Connection:
         """Commit, or fail to, or do it and fail to say so."""
         fault = None
         if self._holds and self._wrote:
-            await _passes("before COMMIT", may_stop=False)
+            await passes("before COMMIT", may_stop=False)
             fault = self._server.strikes()
             if fault in BEFORE:
                 raise sqlite3.OperationalError(BEFORE[fault])
@@ -125,7 +125,7 @@ class Connection:
         self._conn.commit()
         self._let_go()
         if wrote:
-            await _passes("after COMMIT")
+            await passes("after COMMIT")
         if fault == LOST:
             raise sqlite3.OperationalError("the connection was lost after the commit")
 
@@ -201,8 +201,3 @@ def _who() -> str:
 async def _stands_still() -> None:
     if process := current.get():
         await process.stands_still()
-
-
-async def _passes(point: str, *, may_stop: bool = True) -> None:
-    if process := current.get():
-        await process.passes(point, may_stop=may_stop)

@@ -7,8 +7,8 @@ WHO = "simulation_who"
 
 _SETTLED_TWICE = """
 CREATE TRIGGER simulation_settled_{table} AFTER UPDATE ON {table}
-WHEN OLD.settled_at IS NOT NULL
-  AND (NEW.settled_at IS NOT NULL OR '{table}' != 'campaign_item' AND OLD.outcome != 'set_aside')
+WHEN OLD.settled_at IS NOT NULL AND (NEW.settled_at IS NOT NULL OR '{table}' != 'campaign_item')
+  AND NOT ('{table}' = 'event' AND NEW.settled_at IS NULL AND OLD.outcome = 'set_aside' AND {who}() LIKE 'admin %')
   AND (NEW.settled_at IS NOT OLD.settled_at OR NEW.outcome IS NOT OLD.outcome)
 BEGIN
   INSERT INTO {broken} VALUES ('a row of {table} that was settled was settled again: ' || NEW.id || ', '
@@ -42,7 +42,7 @@ TRIGGERS = (
     "CREATE TABLE simulation_again (item TEXT)",
     _OPENED_AGAIN,
     "CREATE TABLE simulation_claims (token TEXT PRIMARY KEY, who TEXT)",
-    *(_SETTLED_TWICE.format(table=table, broken=BROKEN) for table in WORK),
+    *(_SETTLED_TWICE.format(table=table, broken=BROKEN, who=WHO) for table in WORK),
     # Notices are withdrawn, deliveries given up and items ended by others as well; to an event only its holder writes.
     *(trigger.format(table="event", broken=BROKEN, who=WHO) for trigger in (_CLAIMED, _FENCED)),
 )
