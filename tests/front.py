@@ -2,7 +2,7 @@
 
 import secrets
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from sqlalchemy import select
 
 from ingress.web import make_web
 from models import Event
+from models.arrivals import Arrival
 from models.database import Database
+from models.spool import Spool
 from tests.conftest import API_KEY, CLIENT_ID, WEBHOOK_SECRET
 from worker.settings import read
 
@@ -59,6 +61,25 @@ async def served(redis_url: str) -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://web") as http,
     ):
         yield http
+
+
+async def spooled(database: Database) -> Sequence[Arrival]:
+    """What is in the spool of a database, if it has one, as another process sees it."""
+    if database.file is None:
+        return []
+    spool = Spool(database.file)
+    try:
+        return await spool.left()
+    finally:
+        await spool.close()
+
+
+async def kept(database: Database) -> list[Event | Arrival]:
+    """Each event that is safe by now: it is in the database, or in the spool until that can be written."""
+    waiting = await spooled(database)
+    events = await inbox(database)
+    there = {event.key for event in events}
+    return [*events, *{each.key: each for each in waiting if each.key not in there}.values()]
 
 
 async def inbox(database: Database) -> list[Event]:

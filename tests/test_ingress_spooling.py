@@ -23,7 +23,7 @@ from models.spool import Spool
 from nylas_api import sign
 from tests.conftest import WEBHOOK_SECRET
 from tests.databases import sqlite_file
-from tests.front import inbox, installed, only_sqlite, served, without_database
+from tests.front import inbox, installed, only_sqlite, served, spooled, without_database
 
 __all__ = ["installed", "without_database"]
 
@@ -47,12 +47,8 @@ def another_writes(database: Database) -> Iterator[None]:
 
 
 async def in_the_spool(database: Database) -> list[str]:
-    """The keys of what is in the spool, as another process sees it."""
-    spool = Spool(sqlite_file(database))
-    try:
-        return [each.key for each in await spool.left()]
-    finally:
-        await spool.close()
+    """The keys of what is in the spool."""
+    return [each.key for each in await spooled(database)]
 
 
 async def until_stored(database: Database, number: int, *, left: Sequence[str] = ()) -> None:

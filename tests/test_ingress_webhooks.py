@@ -23,7 +23,7 @@ from models import Outcome
 from models.database import Database
 from nylas_api import sign
 from tests.conftest import CLIENT_ID, WEBHOOK_SECRET
-from tests.front import inbox, installed, only_sqlite, served, without_database
+from tests.front import inbox, installed, kept, only_sqlite, served, without_database
 from worker.settings import read
 
 PATH = "/webhooks/nylas"
@@ -93,8 +93,8 @@ async def test_a_signed_notification_is_committed_before_it_is_answered_for(
     for number in range(20):
         answer = await send(web, notice(f"e{number}"))
         assert (answer.status_code, answer.content) == (200, b"")
-        assert len(await inbox(database)) == number + 1
-    row = (await inbox(database))[0]
+        assert len(await kept(database)) == number + 1
+    row = (await kept(database))[0]
     assert (row.kind, row.source, row.outcome) == ("grant.expired", "nylas", None)
     assert row.raw in [notice(f"e{number}") for number in range(20)]
 
@@ -145,7 +145,7 @@ async def test_a_compressed_body_is_verified_as_it_came_and_kept_plain(
     assert (await send(web, packed, Content_Encoding="GZip")).status_code == 200
     assert (await send(web, notice())).status_code == 200
 
-    [row] = await inbox(database)
+    [row] = await kept(database)
     assert (row.raw, row.kind) == (notice(), "grant.expired")
 
 
@@ -155,8 +155,8 @@ async def test_a_body_that_only_says_that_it_is_gzip_is_kept_and_set_aside(
 ) -> None:
     for body in (b"no gzip", gzip.compress(notice(), mtime=0)[:-20]):
         assert (await send(web, body, Content_Encoding="gzip")).status_code == 200
-        assert body in [row.raw for row in await inbox(database)]
-    assert {row.outcome for row in await inbox(database)} == {Outcome.SET_ASIDE}
+        assert body in [row.raw for row in await kept(database)]
+    assert {row.outcome for row in await kept(database)} == {Outcome.SET_ASIDE}
 
 
 @only_sqlite
@@ -252,9 +252,9 @@ async def test_nylas_own_examples_are_taken(web: httpx.AsyncClient, database: Da
     assert len(payloads) >= 8 or not EXAMPLES.is_dir()
     for body in [*payloads, notice()]:
         assert (await send(web, body)).status_code == 200
-    kept = await inbox(database)
-    assert {row.raw for row in kept} == {*payloads, notice()}
-    assert all(row.grant_id and row.kind.startswith("grant.") for row in kept)
+    rows = await kept(database)
+    assert {row.raw for row in rows} == {*payloads, notice()}
+    assert all(row.grant_id and row.kind.startswith("grant.") for row in rows)
 
 
 @only_sqlite

@@ -4,8 +4,9 @@ import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -80,11 +81,15 @@ class EvergrantOnSqlite:
             yield serving
 
     def rows(self) -> int:
-        """Count the events."""
-        connection = sqlite3.connect(f"file:{self._file}?mode=ro", uri=True)
-        (count,) = connection.execute("SELECT count(*) FROM event").fetchone()
-        connection.close()
-        return int(count)
+        """Count the events, once those in the spool are among them: they were answered a moment before."""
+        while _count(self._file.with_name(f"{self._file.name}-spool"), "SELECT count(*) FROM spool"):
+            time.sleep(0.05)
+        return _count(self._file, "SELECT count(*) FROM event")
+
+
+def _count(file: Path, statement: str) -> int:
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return int(connection.execute(statement).fetchone()[0])
 
 
 class Peer:
