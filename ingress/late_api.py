@@ -8,19 +8,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ingress.front import Front
 from ingress.loading import loading
 
-AFTER = 2.0
+AFTER, AT_THE_LATEST = 2.0, 15.0
 
 
 class LateApi:
     """Stands where the API will be: whoever calls it before it is loaded waits for that moment."""
 
-    def __init__(self, *, after: float = AFTER) -> None:
+    def __init__(self, *, after: float = AFTER, at_the_latest: float = AT_THE_LATEST) -> None:
         """Prepare; `load` begins. It is loaded by its first call, or when no webhook came for `after` seconds.
 
-        Loading takes most of a second of a core. Webhooks that came meanwhile took up to 177 ms, and there are many
-        after a start: whom the front before did not answer comes again.
+        Loading takes most of a second of a core, and there are many webhooks after a start: whom the front before did
+        not answer comes again. Where they never cease, it is loaded `at_the_latest` seconds after `load`.
         """
-        self._after = after
+        self._after, self._at_the_latest = after, at_the_latest
         self._wanted = asyncio.Event()
         self._api: asyncio.Task[ASGIApp] | None = None
 
@@ -31,11 +31,13 @@ class LateApi:
 
     async def _load(self, front: Front) -> ASGIApp:
         came = -1
-        while not self._wanted.is_set() and came != front.intake.came:
-            came = front.intake.came
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._after):
-                    await self._wanted.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._at_the_latest):
+                while not self._wanted.is_set() and came != front.intake.came:
+                    came = front.intake.came
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(self._after):
+                            await self._wanted.wait()
         return await asyncio.to_thread(_loaded, front)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -131,11 +131,11 @@ async def _prepare(stage: Stage, plan: Plan, users: int) -> None:
 
 async def _storm(stage: Stage, plan: Plan, terms: Terms, tell: Tell) -> Outcome:
     began = time.monotonic()
-    arriving, growth = Arriving(stage), Growth(stage.parts)
+    arriving, growth = Arriving(stage), Growth()
     listener = Listener(stage.parts.redis_url, stage.parts.folder / "monitor.txt")
     stage.courier.answered.clear()
     struck, leaks, late = list[Struck](), list[str](), list[float]()
-    works = stage.parts.look_after(), growth.watch(), listener.listen(), _see_how_late(late)
+    works = stage.parts.look_after(), growth.watch(stage.parts), listener.listen(), _see_how_late(late)
     behind = [asyncio.create_task(work) for work in works]
     try:
         for wave in plan.waves:
@@ -157,7 +157,7 @@ async def _storm(stage: Stage, plan: Plan, terms: Terms, tell: Tell) -> Outcome:
     books = await _books(stage, arriving)
     books.recoveries = [one.recovery for one in struck]
     books.late = quantile(late, 0.99)
-    books.growth = growth.ratios() if seconds >= SOAK else {}
+    books.growth = dict(growth.ratios()) if seconds >= SOAK else {}
     books.secrets_found = leaks + await asyncio.to_thread(_leaks, stage)
     office, people, courier = stage.office, stage.people, stage.courier
     counts = {

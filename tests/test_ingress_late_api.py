@@ -53,6 +53,15 @@ async def test_while_webhooks_come_it_is_not_loaded(front: Front) -> None:
     await asyncio.wait_for(loading, 60)
 
 
+async def test_where_webhooks_never_cease_it_is_loaded_at_last(front: Front) -> None:
+    loading, number = LateApi(after=NEVER, at_the_latest=0.2).load(front), 0
+    while not loading.done():
+        await front.intake.store(read_notification(b"%d" % number, application_id=front.application_id, now=NOON))
+        await asyncio.sleep(0.01)
+        number += 1
+    assert callable(loading.result())
+
+
 async def test_a_front_that_ends_before_has_not_loaded_it(front: Front) -> None:
     loading = LateApi(after=NEVER).load(front)
     await asyncio.sleep(0.05)
