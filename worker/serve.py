@@ -14,6 +14,7 @@ from celery.exceptions import SecurityWarning
 from worker.app import make_app
 from worker.doorbell import Doorbell
 from worker.endpoints import drop_unnamed
+from worker.garbage import collect_for_ever
 from worker.pool import LOOP
 from worker.runtime import Runtime, current, open_runtime, opens_with
 from worker.settings import Settings
@@ -44,6 +45,7 @@ def run_worker(settings: Settings, *, redis_url: str, concurrency: int) -> int:
     LOOP.run(drop_unnamed(runtime.context, settings))
     LOOP.submit(sweep_for_ever(runtime.context))
     LOOP.submit(runtime.clock.keep_agreeing(runtime.context.database))
+    LOOP.submit(collect_for_ever())
 
     def on_ready(**_: Any) -> None:
         # What is here now stays: looking through it again and again would hold calls up that were given leave.

@@ -7,9 +7,10 @@ from uuid import UUID
 
 import structlog
 from celery import Task
-from celery.exceptions import Reject
+from celery.exceptions import Ignore, Reject
 from sqlalchemy.exc import SQLAlchemyError
 
+from models.database import is_away
 from models.kinds import QUEUES, REAUTH_BULK_REQUESTED, Queue
 from tasks.campaigns.from_tasks import asked_by_task
 from tasks.notices.at_once import noting_deliveries
@@ -27,7 +28,7 @@ class ContextTask(Task[Any, Any]):
     """Runs `async def task(ctx, ids)` on the process' loop. Whoever sends it sends `ids` only.
 
     But for one kind: who asks for a campaign by a message (`tasks.campaigns.from_tasks`) has no row yet. Until it is
-    written the message is all there is, so while the database is away it is given back.
+    written the message is all there is, so while the database is away it is given back. All others' rows stay due.
 
     `typing = False`: Celery would count the context as a missing argument.
     """
@@ -52,7 +53,14 @@ class ContextTask(Task[Any, Any]):
                 args, kwargs = (_ids(args[0] if args else None),), {}
                 structlog.contextvars.bind_contextvars(rows=len(args[0]))
             deliveries = noting_deliveries()
-            await self.run(runtime.context, *args, **kwargs)
+            try:
+                await self.run(runtime.context, *args, **kwargs)
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                # Celery would log 250 lines of stacks for each task, and keep 2 MB until garbage is looked for.
+                log.warning("task.broken_off", error=type(error).__name__)
+                raise Ignore from None
             if QUEUES.get(self.name, Queue.NOTICES) is not Queue.NOTICES:
                 await self._tell(runtime, deliveries)
 
