@@ -13,7 +13,11 @@ LATEST = 3.0
 LONG = 10.0
 """Seconds from which on a fault is a long one: long ones take half of a storm's time at most."""
 SIGN_INS = 0.04
-STRIKES_BEFORE = 0.5
+STRIKES_BEFORE, STRIKES_WITHIN = 0.5, 2.5
+"""When a fault strikes: before that part of its wave is over, and as many seconds.
+
+The campaign that goes with some is asked for as its wave begins, and done within ten seconds.
+"""
 
 
 class Act(StrEnum):
@@ -124,7 +128,8 @@ def make_plan(
             arrivals.append(Arrival(0.0, Act.CAMPAIGN, draw.randrange(users)))
         elif number % 2:
             arrivals.append(Arrival(draw.uniform(0, span), Act.COMMAND, draw.randrange(users)))
-        strike = Strike(kind.name, draw.uniform(0, STRIKES_BEFORE * span), draw.randrange(1_000)) if kind else None
+        latest = min(STRIKES_BEFORE * span, STRIKES_WITHIN)
+        strike = Strike(kind.name, draw.uniform(0, latest), draw.randrange(1_000)) if kind else None
         made.append(Wave(number, tuple(sorted(arrivals, key=lambda arrival: arrival.after)), strike))
     return Plan(seed, tuple(made))
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from storm.faults import FAULTS, UPGRADE, kinds
-from storm.plan import WEBHOOKS, Act, Kind, Plan, make_plan
+from storm.plan import STRIKES_WITHIN, WEBHOOKS, Act, Kind, Plan, make_plan
 
 KINDS = [Kind("short", 1.0), Kind("other", 2.0), Kind("with a campaign", 1.0, with_campaign=True), Kind("long", 20.0)]
 
@@ -45,6 +45,12 @@ def test_a_fault_of_renewals_has_a_campaign_in_its_wave() -> None:
     for wave in planned().waves:
         if wave.strike and wave.strike.kind == "with a campaign":
             assert Act.CAMPAIGN in [arrival.act for arrival in wave.arrivals]
+
+
+def test_in_a_long_storm_too_a_fault_strikes_while_the_campaign_of_its_wave_begins() -> None:
+    plan = planned(faults=60, seconds=1_800)
+    assert all(strike.after <= STRIKES_WITHIN for strike in plan.strikes)
+    assert max(strike.after for strike in plan.strikes) > STRIKES_WITHIN / 2
 
 
 def test_a_fifth_is_doubled_a_fifth_comes_late_and_a_hundredth_is_poison() -> None:
