@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from storm.simulation.ending import CRASHED
 from storm.simulation.machine import Broken, Simulation
 from storm.simulation.running import a_world, run_seed
 from storm.simulation.world import World
@@ -109,3 +110,22 @@ def test_a_renewal_that_was_lost_is_made_again(
 
     with pytest.raises(Broken, match="Nylas has renewed it 0 times") if is_taken_for_done else nullcontext():
         state.teardown()
+
+
+@pytest.mark.parametrize("of_a_campaign", [True, False])
+def test_what_five_workers_died_at_is_retried_by_an_admin_in_the_end(world: World, *, of_a_campaign: bool) -> None:
+    state = Simulation()
+    state.a_grant_expires(number=0)
+    if of_a_campaign:
+        state.a_campaign_is_asked_for(grants=[0])
+        state.a_worker_works(number=0, worker=0, messages=1)
+    else:
+        state.a_webhook_comes(number=0, times=1, dies_at=None)
+    while not world.look.execute(CRASHED).fetchall():
+        if not world.rings:
+            state.time_passes(step=600)
+            state.a_worker_sweeps(worker=0)
+        state.a_worker_dies_at_work(number=0, worker=0, point=6)
+
+    state.teardown()
+    assert not world.look.execute(CRASHED).fetchall()

@@ -32,7 +32,11 @@ OPEN = (
     ),
 )
 
-CRASHED = "SELECT 1 FROM event WHERE outcome = 'set_aside' AND crashes > 0 LIMIT 1"
+
+CRASHED = """
+SELECT 1 FROM event WHERE outcome = 'set_aside' AND crashes > 0
+UNION SELECT 1 FROM campaign_item WHERE outcome = 'set_aside' AND crashes > 0
+"""
 
 
 def ends_well(world: World, staff: Staff, web: Web, campaigns: list[UUID]) -> None:
@@ -83,8 +87,6 @@ def _until_quiet(world: World, staff: Staff) -> None:
         now, moments = world.now(), list(next_moments(world))
         if any(moment <= now for moment in moments):
             staff.does(staff.free(), sweeps)
-            if world.look.execute(CRASHED).fetchone():
-                staff.does("admin", retries_what_crashed)
             if world.rings:
                 continue
         later = [moment for moment in moments if moment > now]
@@ -96,6 +98,9 @@ def _until_quiet(world: World, staff: Staff) -> None:
                 world.run(asyncio.sleep(EVERY))
                 continue
             staff.does(staff.free(), sweeps)
+            if world.look.execute(CRASHED).fetchone():
+                while staff.does("admin", retries_what_crashed) is None:
+                    pass  # what was ordered to go wrong has met the admin
             if world.rings:
                 continue
             return

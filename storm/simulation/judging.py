@@ -26,6 +26,11 @@ LEGAL = {
     ("expired", "valid"),
     ("expired", "deleted"),
 }
+CANCELLED = """
+SELECT campaign_item.id FROM campaign_item JOIN campaign ON campaign.id = campaign_item.campaign_id
+WHERE campaign.status = 'cancelled' AND campaign_item.outcome = 'set_aside' AND campaign_item.crashes > 0
+"""
+"""At whom too many had died when the admin wanted no more of them."""
 RENEWED = """
 SELECT lower("grant".email), count(*) FROM campaign_item JOIN "grant" ON "grant".id = campaign_item.grant_id
 WHERE campaign_item.outcome = 'done' AND campaign_item.reason IS NULL GROUP BY 1
@@ -78,7 +83,10 @@ async def read_books(world: World) -> Books:
 
 def _campaigns(world: World, books: Books) -> Iterator[str]:
     """All items end; who counts as renewed was renewed as often, and nobody once too often."""
+    cancelled = {UUID(id) for (id,) in world.look.execute(CANCELLED)}
     for item in books.items:
+        if UUID(item.id) in cancelled:
+            continue
         if item.outcome == "failed" and item.grant_id in books.truth.deleted:
             continue  # Nylas answered with the grant that it made in the place of the one that was deleted
         if item.outcome == "failed" and item.cause == REFUSED and item.attempts >= ONE_IS_REFUSED:

@@ -18,7 +18,7 @@ from ingress.events_admin import bring_back
 from ingress.front import Front
 from ingress.intake import Intake
 from ingress.spooling import Spooling
-from models import Event, Outcome
+from models import CampaignItem, Event, Outcome
 from models.columns import new_id
 from models.inbox import receive, told
 from models.kinds import GRANT_REPORTED, REAUTH_BULK_REQUESTED, SYNC_REQUESTED
@@ -182,9 +182,16 @@ def asks_to_sync(key: str) -> Work:
     return _tells(SYNC_REQUESTED, key, "cli")
 
 
-async def retries_what_crashed(hands: Hands) -> None:
-    """An admin has events dealt with again that were set aside since too many died at them."""
-    await bring_back(hands.ctx, select(Event).where(col(Event.outcome) == Outcome.SET_ASIDE, col(Event.crashes) > 0))
+async def retries_what_crashed(hands: Hands) -> bool:
+    """An admin has events and items dealt with again that were set aside since too many died at them."""
+    ctx, item = hands.ctx, CampaignItem
+    await bring_back(ctx, select(Event).where(col(Event.outcome) == Outcome.SET_ASIDE, col(Event.crashes) > 0))
+    crashed = select(col(item.campaign_id)).where(col(item.outcome) == Outcome.SET_ASIDE, col(item.crashes) > 0)
+    async with ctx.database.reading() as session:
+        campaigns = (await session.scalars(crashed.distinct())).all()
+    for campaign_id in campaigns:
+        await steers(campaign_id, "retry")(hands)
+    return True
 
 
 def reports(grant_id: str, key: str) -> Work:
