@@ -46,6 +46,7 @@ class Calls:
         self.codes: Counter[str] = Counter()
         self.code_ends: defaultdict[str, list[int | None]] = defaultdict(list)
         self.renewals: Counter[str] = Counter()
+        self.renewed_at: defaultdict[str, list[float]] = defaultdict(list)
         self.per_second: Counter[int] = Counter()
         self.statuses: Counter[str] = Counter()
         self.last: deque[Call] = deque(maxlen=KEPT)
@@ -94,6 +95,7 @@ class Calls:
             "codes_exchanged": self.codes,
             "code_ends": self.code_ends,
             "renewals": self.renewals,
+            "renewed_at": self.renewed_at,
             "per_second": self.per_second,
             "busiest_second": self.busiest_second,
             "statuses": self.statuses,

@@ -1,6 +1,7 @@
 """The gate every `/v3` call passes: counted, struck by faults, its key looked at, slowed down."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -45,6 +46,7 @@ def gated(state: State, template: str | None, handler: Handler, *, needs_key: bo
                 return refused.answer
             if path == "/v3/connect/custom" and (mailbox := _subject(asked, path)):
                 calls.renewals[mailbox] += 1
+                calls.renewed_at[mailbox].append(time.time())
             return answer
 
         status: int | None = None

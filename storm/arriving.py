@@ -71,7 +71,7 @@ class Arriving:
                 raise
             return
         grant_id = told["grant"]["id"]
-        self.expiries[grant_id] = self.expiries.get(grant_id, 0) + 1
+        self.expiries[grant_id] = self.expiries.get(grant_id, 0) + bool(told["changed"])
         await self._stage.courier.bring(told["event"], doubled=arrival.doubled, late=arrival.late)
 
     async def _delete(self, grant_id: str) -> None:

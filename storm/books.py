@@ -111,6 +111,8 @@ class Truth:
     deleted: set[str] = field(default_factory=set)
     code_ends: dict[str, list[int | None]] = field(default_factory=dict)
     renewals: Counter[str] = field(default_factory=Counter)
+    renewed_at: dict[str, list[float]] = field(default_factory=dict)
+    """The moment of each renewal of a mailbox, in seconds since 1970."""
 
 
 @dataclass(slots=True)
@@ -128,10 +130,14 @@ class Books:
     truth: Truth = field(default_factory=Truth)
     interrupted: int = 0
     """How many calls may have been asked again since an answer could not be known, or not be kept."""
+    ambiguous: list[tuple[float, float]] | None = None
+    """The stretches in which that was so, in seconds since 1970; None where nobody noted them."""
     secrets_found: list[str] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
     calm: list[float] = field(default_factory=list)
+    """Seconds after which webhooks were answered, without end if it was not with 200."""
     without_valkey: list[float] = field(default_factory=list)
     late: float = 0.0
     """By how much a timer of the storm's own was late, at its p99: so much of what it measures is its own."""
-    growth: dict[str, float] = field(default_factory=dict)
+    growth: dict[str, float | None] = field(default_factory=dict)
+    """None: nothing became old enough to be measured."""

@@ -21,10 +21,11 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """When a webhook was answered with 200, and how long that took."""
+    """When a webhook was brought, how long the answer took, and whether that was 200."""
 
     at: float
     seconds: float
+    taken: bool = True
 
 
 @dataclass(slots=True)
@@ -96,5 +97,6 @@ class Courier:
                 why = str(answer.status)
         except (aiohttp.ClientError, TimeoutError, OSError):
             why = "no answer"
+        self.answered.append(Answered(began, time.monotonic() - began, taken=False))
         self.refused[why] = self.refused.get(why, 0) + 1
         return False

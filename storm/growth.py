@@ -63,20 +63,19 @@ class Growth:
 
     def look(self, name: str, pid: int, *, now: float) -> None:
         """Look at one process, the first time soon after its start."""
-        if memory := memory_mb(pid):
-            life = self.lives.setdefault(pid, Life(name.partition("-")[0], now))
-            life.saw((memory, float(open_files(pid))), now=now)
+        memory, files = memory_mb(pid), open_files(pid)
+        if memory and files:  # else it has just ended
+            self.lives.setdefault(pid, Life(name.partition("-")[0], now)).saw((memory, float(files)), now=now)
 
-    def ratios(self) -> Mapping[str, float]:
-        """The greatest growth of each sort of part, among its processes that have become old."""
+    def ratios(self) -> Mapping[str, float | None]:
+        """The greatest growth of each sort of part, among its processes that have become old; None if none has."""
         return dict(self._ratios())
 
-    def _ratios(self) -> Iterator[tuple[str, float]]:
+    def _ratios(self) -> Iterator[tuple[str, float | None]]:
         for part in dict.fromkeys(life.part for life in self.lives.values()):
             lives = [life for life in self.lives.values() if life.part == part]
             old = [life for life in lives if life.age >= OLD]
             for place, what in enumerate(MEASURED):
                 young = max(life.young[place] for life in lives)
                 least = [min(had[place] for _, had in life.lately) for life in old]
-                if least:
-                    yield f"{part}'s {what}", max(least) / young
+                yield f"{part}'s {what}", max(least) / young if least else None

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
+from math import ceil, inf
 
 from storm.books import Books, Heard, NoticeRow, TransitionRow
 
@@ -12,7 +12,6 @@ STATUS_AT_NYLAS = {"valid": "valid", "invalid": "expired"}
 SET_ASIDE, DONE, SKIPPED = "set_aside", "done", "skipped"
 TELLING = {"grant.valid": "valid", "grant.recovered": "valid", "grant.expired": "expired", "grant.deleted": "deleted"}
 CLOCKS_APART = timedelta(seconds=0.1)
-SOAK = timedelta(minutes=10)
 GROWS_AT_MOST = 1.05
 CALM_WITHIN, TROUBLED_WITHIN = 0.05, 0.25
 RECOVERS_WITHIN = {0.95: 5.0, 0.99: 15.0, 1.0: 30.0}
@@ -127,9 +126,15 @@ def _told_of(
     transitions: Sequence[TransitionRow], rows: Sequence[NoticeRow], imported: Collection[str]
 ) -> Iterator[str]:
     """Say which changes have no notice, told or withdrawn."""
-    kinds = defaultdict(set)
+    kinds, told = defaultdict[str | None, set[str]](set), defaultdict[str | None, set[str]](set)
     for row in rows:
         kinds[row.transition_id].add(row.kind)
+        if row.outcome != SKIPPED:
+            told[row.transition_id].add(row.kind)
+    for (transition_id, kind), count in Counter((row.transition_id, row.kind) for row in rows).items():
+        if count > 1 and transition_id and kind in TELLING:
+            yield f"the change {transition_id} has {count} different notices of {kind}"
+    last = {change.grant_id: change.id for change in transitions}
     spells: dict[str, bool] = {}
     for change in transitions:
         came = change.old is None and change.grant_id not in imported
@@ -138,6 +143,8 @@ def _told_of(
             spells[change.grant_id] = change.new == "expired"
         if wanted and not kinds[change.id] & wanted:
             yield f"the change of {change.grant_id} from {change.old} to {change.new} has no notice"
+        elif wanted and last[change.grant_id] == change.id and not told[change.id] & wanted:
+            yield f"the change of {change.grant_id} from {change.old} to {change.new} was never told, and is so still"
 
 
 def _wanted(new: str, *, came: bool, expired_before: bool) -> set[str] | None:
@@ -176,14 +183,31 @@ def campaigns(books: Books) -> Iterator[str]:
             yield f"the item {item.id} of a campaign ended as {item.outcome}"
     if (extra := extra_calls(books)) > books.interrupted:
         yield f"{extra} renewals were done more than were asked for; {books.interrupted} can be explained"
+    yield from _unexplained(books)
 
 
 def extra_calls(books: Books) -> int:
     """How many renewals were done beyond one for each time that an item was asked for."""
+    return sum(_extra(books).values())
+
+
+def _extra(books: Books) -> Counter[str]:
+    """How many of them are whose."""
     asked = Counter[str]()
     for item in books.items:
         asked[(item.email or "").lower()] += item.asked
-    return sum(max(0, done - asked[email.lower()]) for email, done in books.truth.renewals.items())
+    return +Counter({email: done - asked[email.lower()] for email, done in books.truth.renewals.items()})
+
+
+def _unexplained(books: Books) -> Iterator[str]:
+    """Say whose mailbox was renewed again although nothing had hindered anybody to know of the time before."""
+    if books.ambiguous is None:
+        return
+    for email, extra in _extra(books).items():
+        times = sorted(books.truth.renewed_at.get(email, []))[:-1]
+        doubtful = sum(any(began <= at <= ended for began, ended in books.ambiguous) for at in times)
+        if doubtful < extra:
+            yield f"{email} was renewed {extra} times too often; of {doubtful} of them the answer may have been lost"
 
 
 def flips(books: Books) -> Iterator[str]:
@@ -212,7 +236,9 @@ def recovery(books: Books) -> Iterator[str]:
 def growth(books: Books) -> Iterator[str]:
     """Memory and open files stay as they are; told of long storms only, since a young process still grows."""
     for what, ratio in books.growth.items():
-        if ratio > GROWS_AT_MOST:
+        if ratio is None:
+            yield f"{what} were not measured: none of them became old enough"
+        elif ratio > GROWS_AT_MOST:
             yield f"{what} grew to {ratio:.2f} of what it was"
 
 
@@ -222,7 +248,10 @@ def intake(books: Books) -> Iterator[str]:
         ("when all was calm", books.calm, CALM_WITHIN),
         ("while Valkey was away", books.without_valkey, TROUBLED_WITHIN),
     ):
-        if (slow := quantile(took, 0.99) - books.late) > within:
+        slow = quantile(took, 0.99) - books.late
+        if slow == inf:
+            yield f"{when} more than 1 % of webhooks were refused"
+        elif slow > within:
             yield f"{when} 99 % of webhooks were answered within {slow * 1_000:.0f} ms; {within * 1_000:g} are promised"
 
 

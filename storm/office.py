@@ -65,5 +65,6 @@ class Office:
         except TimeoutError:
             process.send_signal(signal.SIGABRT)  # so that it says where it hangs
             out, err = await process.communicate()
-        self.said.append(f"{' '.join(arguments)}: {process.returncode}\n{err.decode(errors='replace')}")
-        return process.returncode or 0, out.decode(errors="replace")
+        printed, told = out.decode(errors="replace"), err.decode(errors="replace")
+        self.said.append(f"{' '.join(arguments)}: {process.returncode}\n{printed}\n{told}")
+        return process.returncode or 0, printed

@@ -18,7 +18,6 @@ from models import (
     Event,
     Grant,
     Notice,
-    NoticeKind,
     Outcome,
     Transition,
 )
@@ -29,7 +28,6 @@ from storm.books import EventRow, Heard, ItemRow, NoticeRow, SignInRow, Transiti
 
 LATER = timedelta(minutes=30)
 """What is planned for later than this is none of the storm's."""
-PLANNED = (NoticeKind.REAUTH_REQUIRED, NoticeKind.UNATTENDED)
 
 
 async def left(database: Database) -> dict[str, int]:

@@ -3,16 +3,15 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from models.database import Database
-from storm import reading
 from storm.arriving import Arriving, pool
-from storm.books import Books, Truth
+from storm.books import Books
+from storm.closing import all_books, quiet, within
 from storm.courier import Courier
 from storm.faults import FAULTS
 from storm.faults.processes import all_started
@@ -29,11 +28,10 @@ from storm.release import Release
 from storm.stage import DidNotFire, Stage, until
 
 POOL = 25
-QUIET_FOR = 3
-AT_MOST = 5
-UNREAD = "what could not be read"
 TICK = 0.01
 WARM_UP = 10
+UNDER_WAY = 5.0
+"""Seconds for which a renewal may have been under way, or on its way into the database, when a fault strikes."""
 SOAK = 600.0
 Tell = Callable[[str], None]
 
@@ -77,6 +75,8 @@ class Outcome:
     deaths: list[Death]
     counts: dict[str, Any] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
+    given_up: list[str] = field(default_factory=list)
+    """What should have arrived, and did not, although it was tried again for long."""
 
 
 async def run(plan: Plan, users: int, folder: Path, terms: Terms, *, tell: Tell) -> Outcome:
@@ -134,7 +134,7 @@ async def _storm(stage: Stage, plan: Plan, terms: Terms, tell: Tell) -> Outcome:
     arriving, growth = Arriving(stage), Growth()
     listener = Listener(stage.parts.redis_url, stage.parts.folder / "monitor.txt")
     stage.courier.answered.clear()
-    struck, leaks, late = list[Struck](), list[str](), list[float]()
+    struck, leaks, late = list[Struck](), list[str](), list[tuple[float, float]]()
     works = stage.parts.look_after(), growth.watch(stage.parts), listener.listen(), _see_how_late(late)
     behind = [asyncio.create_task(work) for work in works]
     try:
@@ -147,40 +147,40 @@ async def _storm(stage: Stage, plan: Plan, terms: Terms, tell: Tell) -> Outcome:
             leaks += await _looked_over(stage)
         tell("waiting for quiet")
         over = time.monotonic()
-        left = await _quiet(stage, arriving, within=terms.quiet_within)
+        left = await quiet(stage, arriving, within=terms.quiet_within)
         waited = time.monotonic() - over
     finally:
         for task in behind:
             task.cancel()
         await asyncio.gather(*behind, return_exceptions=True)
     seconds = time.monotonic() - began
-    books = await _books(stage, arriving)
+    books = await all_books(stage, arriving)
     books.recoveries = [one.recovery for one in struck]
-    books.late = quantile(late, 0.99)
+    books.late = quantile([by for at, by in late if not within(at, by, stage.troubled)], 0.99)
     books.growth = dict(growth.ratios()) if seconds >= SOAK else {}
     books.secrets_found = leaks + await asyncio.to_thread(_leaks, stage)
     office, people, courier = stage.office, stage.people, stage.courier
+    given_up = [*courier.given_up, *office.given_up, *arriving.failed]
+    if people.given_up:
+        given_up.append(f"{people.given_up} sign-ins")
     counts = {
         "webhooks taken": f"{len(courier.sent)} of {plan.webhooks} and {len(plan.strikes)} canaries or more",
         "webhooks refused, and brought again": dict(sorted(courier.refused.items())) or "none",
         "sign-ins that came to an end": f"{people.finished}, {len(people.codes)} codes",
         "commands": f"{office.done} done, {office.failed} failed at first, {len(office.campaigns)} campaigns",
         "said to Valkey": f"{listener.heard} commands were listened to",
-        "growth": {what: round(ratio, 2) for what, ratio in growth.ratios().items()} or "no process became old enough",
-        "given up by the storm": [*courier.given_up, *office.given_up, *arriving.failed]
-        + ([f"{people.given_up} sign-ins"] if people.given_up else [])
-        or "nothing",
+        "growth": {what: ratio and round(ratio, 2) for what, ratio in growth.ratios().items()},
     }
-    return Outcome(plan, books, struck, seconds, waited, stage.parts.deaths, counts, left)
+    return Outcome(plan, books, struck, seconds, waited, stage.parts.deaths, counts, left, given_up)
 
 
-async def _see_how_late(late: list[float]) -> None:
-    """Note by how much a timer is late, again and again, until cancelled."""
+async def _see_how_late(late: list[tuple[float, float]]) -> None:
+    """Note when a timer was due, and by how much it was late, again and again, until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + TICK
         await asyncio.sleep(TICK)
-        late.append(loop.time() - due)
+        late.append((due, loop.time() - due))
 
 
 async def _strike(stage: Stage, wave: Wave) -> Struck:
@@ -188,7 +188,7 @@ async def _strike(stage: Stage, wave: Wave) -> Struck:
     strike = wave.strike
     assert strike
     await asyncio.sleep(strike.after)
-    began = time.monotonic()
+    began, since, doubtful = time.monotonic(), time.time(), stage.interrupted
     fired = True
     try:
         proof = await FAULTS[strike.kind].blow(stage, strike.draw)
@@ -202,7 +202,11 @@ async def _strike(stage: Stage, wave: Wave) -> Struck:
         proof += "; and nothing was settled after it"
     recovered = time.monotonic()
     await all_started()
+    await asyncio.gather(*stage.baits)
+    stage.baits.clear()
     stage.troubled.append((began, time.monotonic()))
+    if stage.interrupted > doubtful:
+        stage.ambiguous.append((since - UNDER_WAY, time.time()))
     return Struck(strike.kind, proof, fired, over - began, recovered - over)
 
 
@@ -231,66 +235,11 @@ def _leaks(stage: Stage) -> list[str]:
     said.write_text("\n".join(stage.office.said))
     theirs = {"simulator.log", "product.log"}
     logs = [log for log in folder.glob("*.log") if log.name not in theirs]
-    return in_files([*logs, *folder.glob("valkey/*.log"), said, folder / "monitor.txt"], secrets)
+    of_servers = [*folder.glob("valkey/*.log"), *folder.glob("postgres/*.log")]
+    return in_files([*logs, *of_servers, said, folder / "monitor.txt"], secrets)
 
 
 def _secrets(stage: Stage) -> list[str]:
     planted = stage.parts.planted
     ours = [planted.api_key, planted.webhook_secret, planted.notice_secret, planted.sealing_key]
     return [*ours, *stage.people.codes]
-
-
-async def _quiet(stage: Stage, arriving: Arriving, *, within: float) -> dict[str, int]:
-    """Wait until nothing is under way anywhere, several looks in a row; return what is still left if it never is.
-
-    A slow machine is given time while what is left becomes less, or other; but not for ever.
-    """
-    left: dict[str, int] = {}
-    in_a_row, changed, given_up_at = 0, time.monotonic(), time.monotonic() + AT_MOST * within
-    while in_a_row < QUIET_FOR and time.monotonic() < min(changed + within, given_up_at):
-        before, left = left, {"arrivals": arriving.under_way, UNREAD: 1}
-        with suppress(Exception):  # a busy database may be slow
-            left["webhooks at Nylas"] = (await stage.nylas.control("GET", "deliveries"))["pending"]
-            left |= await reading.left(stage.database) | {UNREAD: 0}
-        left = {what: count for what, count in left.items() if count}
-        in_a_row = 0 if left else in_a_row + 1
-        changed = changed if left == before else time.monotonic()
-        await asyncio.sleep(1)
-    return left
-
-
-async def _books(stage: Stage, arriving: Arriving) -> Books:
-    """Read all books, those of Nylas first: reading its grants is a call as well."""
-    calls = await stage.nylas.control("GET", "calls")
-    at_nylas = await stage.nylas.grants()
-    taken = dict(stage.courier.sent)
-    truth = Truth(
-        grants={grant["id"]: grant["grant_status"] for grant in at_nylas},
-        emails={grant["id"]: grant["email"] for grant in at_nylas},
-        imported=stage.imported,
-        deleted=arriving.deleted,
-        code_ends=calls["code_ends"],
-    )
-    truth.expiries.update(arriving.expiries)
-    truth.renewals.update(calls["renewals"])
-    stage.note_answers()
-    answered = stage.courier.answered
-    database = stage.database
-    return Books(
-        sent=list(taken.values()),
-        events=await reading.events(database),
-        grants=await reading.grants(database),
-        transitions=await reading.transitions(database),
-        notices=await reading.notices(database),
-        heard=reading.heard(await stage.product_books()),
-        sign_ins=await reading.sign_ins(database),
-        items=await reading.items(database),
-        truth=truth,
-        interrupted=stage.interrupted,
-        calm=[one.seconds for one in answered if not _within(one.at, one.seconds, stage.troubled)],
-        without_valkey=[one.seconds for one in answered if _within(one.at, one.seconds, stage.without_valkey)],
-    )
-
-
-def _within(at: float, seconds: float, stretches: list[tuple[float, float]]) -> bool:
-    return any(began <= at + seconds and at <= ended for began, ended in stretches)

@@ -46,6 +46,10 @@ class Stage:
     recovers_within: float = 120.0
     """Seconds after which the storm waits no longer for what should go on."""
     interrupted: int = 0
+    ambiguous: list[tuple[float, float]] = field(default_factory=list)
+    """The stretches in which answers of Nylas may have been lost, in seconds since 1970."""
+    baits: set[asyncio.Task[None]] = field(default_factory=set)
+    """What a fault of Nylas was to strike, as far as it may be under way yet."""
     without_valkey: list[tuple[float, float]] = field(default_factory=list)
     """The stretches in which Valkey was paused or dead."""
     troubled: list[tuple[float, float]] = field(default_factory=list)
@@ -78,7 +82,7 @@ class Stage:
 
     def note_answers(self) -> None:
         """Write down when each webhook was answered, how long that took, and when there was trouble."""
-        answers = [(one.at, one.seconds) for one in self.courier.answered]
+        answers = [(one.at, one.seconds, one.taken) for one in self.courier.answered]
         noted = json.dumps({"answered": answers, "troubled": self.troubled, "without_valkey": self.without_valkey})
         (self.parts.folder / "answers.json").write_text(noted)
 

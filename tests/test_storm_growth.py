@@ -46,7 +46,7 @@ def test_one_that_has_done_as_little_as_its_like_is_held_against_what_that_had()
 
 
 def test_what_did_not_become_old_is_not_judged() -> None:
-    assert not lived(lambda age: age, seconds=OLD).ratios()
+    assert lived(lambda age: age, seconds=OLD).ratios() == {"worker's memory": None, FILES: None}
 
 
 def test_a_process_is_looked_at_as_the_system_sees_it() -> None:

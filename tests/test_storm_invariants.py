@@ -4,12 +4,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 import pytest
 
 from storm.books import Books, EventRow, Heard, ItemRow, NoticeRow, Sent, SignInRow, TransitionRow, Truth
 from storm.invariants import judged, quantile
+from storm.parts import Death
 from storm.plan import Plan
 from storm.running import Outcome, Struck
 from storm.table import held
@@ -27,6 +29,20 @@ def tell_again(books: Books, id: str, *, as_id: str) -> None:
     """Let a notice be told once more, as another one."""
     books.notices += [replace(notice, id=as_id) for notice in books.notices if notice.id == id]
     books.heard += [replace(entry, id=as_id) for entry in books.heard if entry.id == id]
+
+
+def leave_untold(books: Books, place: int) -> None:
+    """Let a notice be withdrawn that nobody had heard of."""
+    id = books.notices[place].id
+    put(books.notices, place, outcome="skipped")
+    books.heard[:] = [entry for entry in books.heard if entry.id != id]
+
+
+def renew_again(books: Books, *, doubtful: float) -> None:
+    """Let a mailbox be renewed once more than was asked for; answers may have been lost from that moment on."""
+    books.truth.renewals["C@example.com"] += 1
+    books.truth.renewed_at["C@example.com"] = [2.0, 8.0]
+    books.interrupted, books.ambiguous = 2, [(doubtful, 9.0)]
 
 
 def as_they_should_be() -> Books:
@@ -106,6 +122,12 @@ BREACHES: dict[str, tuple[int, Callable[[Books], object]]] = {
     "one that a sync finds has no notice": (4, lambda books: books.truth.imported.discard("g3")),
     "a deletion has no notice": (4, lambda books: put(books.notices, 2, transition_id=None)),
     "notices come out of order": (4, lambda books: books.heard.sort(key=lambda entry: -(entry.sequence or 0))),
+    "an expiry that lasts is never told": (4, lambda books: leave_untold(books, 1)),
+    "a deletion is never told": (4, lambda books: leave_untold(books, 2)),
+    "one change is told twice, with a number each": (
+        4,
+        lambda books: books.notices.append(replace(books.notices[1], id="n6", seq=4)),
+    ),
     "one number is told under two ids": (4, lambda books: tell_again(books, "n2", as_id="n5")),
     "a notice is told that no row knows": (4, lambda books: put(books.heard, 0, id="strange")),
     "a notice is not signed": (4, lambda books: put(books.heard, 0, signed=False)),
@@ -114,11 +136,14 @@ BREACHES: dict[str, tuple[int, Callable[[Books], object]]] = {
     "an item has no end": (5, lambda books: put(books.items, 0, settled=False, outcome=None)),
     "an item fails": (5, lambda books: put(books.items, 0, outcome="failed")),
     "a renewal is done twice": (5, lambda books: books.truth.renewals.update({"C@example.com": 1})),
+    "a mailbox is renewed again though nothing was in the way": (5, lambda books: renew_again(books, doubtful=5.0)),
     "a grant expires here alone": (6, lambda books: books.truth.expiries.clear()),
     "a grant is taken for deleted": (6, lambda books: books.truth.deleted.clear()),
     "a secret is found": (7, lambda books: books.secrets_found.append("the API key stands in web.log")),
     "recovery takes long": (8, lambda books: books.recoveries.append(31.0)),
     "memory grows": (9, lambda books: books.growth.update({"web's memory": 1.2})),
+    "nothing became old enough to be measured": (9, lambda books: books.growth.update({"web's memory": None})),
+    "webhooks are refused when all is calm": (10, lambda books: books.calm.append(inf)),
     "intake is slow": (10, lambda books: books.calm.append(0.2)),
     "intake is slow without Valkey": (10, lambda books: books.without_valkey.append(0.4)),
 }
@@ -141,6 +166,22 @@ def test_what_a_fault_may_have_interrupted_explains_as_many_renewals() -> None:
     assert judged(books)[5] == []
 
 
+def test_a_renewal_is_done_again_where_the_answer_to_the_one_before_may_have_been_lost() -> None:
+    books = as_they_should_be()
+    renew_again(books, doubtful=1.0)
+
+    assert judged(books)[5] == []
+
+
+def test_a_change_that_was_over_before_it_was_told_needs_no_telling() -> None:
+    books = as_they_should_be()
+    leave_untold(books, 1)
+    books.transitions.append(TransitionRow("t5", "g1", "expired", "valid", LATER, "sync"))
+    books.truth.grants["g1"], books.grants["g1"] = "valid", "valid"
+
+    assert judged(books)[4] == []
+
+
 def test_what_the_measuring_was_late_itself_is_none_of_the_intake() -> None:
     books = as_they_should_be()
     books.calm, books.late = [0.2], 0.16
@@ -155,6 +196,14 @@ def test_what_is_slow_is_no_breach_of_an_untimed_storm(what: str, untimed: bool)
     outcome = Outcome(Plan(1, ()), books, [Struck("a fault", "its proof", True, 1.0, 1.0)], 9.0, 3.0, [])
 
     assert (held(outcome), held(outcome, untimed=True)) == (False, untimed)
+
+
+def test_a_storm_in_which_something_never_arrived_or_a_part_ended_by_itself_has_not_held() -> None:
+    good = Outcome(Plan(1, ()), as_they_should_be(), [], 9.0, 3.0, [])
+
+    assert held(good)
+    assert not held(replace(good, given_up=["a webhook"]))
+    assert not held(replace(good, deaths=[Death("web", 1, 0.0)]))
 
 
 def test_a_quantile_is_a_value_that_was_measured() -> None:

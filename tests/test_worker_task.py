@@ -1,7 +1,7 @@
 """What stands between a message and a task: the context, the ids, the queue's rank, and a runtime opened once."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from uuid import UUID
 import pytest
 import structlog
 from celery import Celery
-from celery.exceptions import Ignore
 from pydantic import SecretStr
 from sqlalchemy import select
 
@@ -191,48 +190,6 @@ def test_what_the_work_has_to_tell_is_told_by_itself_but_in_bulk_it_is_rung_for(
     in_bulk = kind == REAUTH_REQUESTED
     assert rung == ([(NOTICE_DUE, [told])] if in_bulk else [])
     assert LOOP.run(is_told()) is not in_bulk
-
-
-def failing(
-    app: "Celery[ContextTask]", work: Callable[[], Coroutine[Any, Any, None]]
-) -> tuple[BaseException | None, list[str]]:
-    """Let a task do that; say how it ended for Celery, and what we logged of it."""
-
-    @app.task(name=GRANT_UPDATED, shared=False)
-    async def fails(_ctx: Context, _ids: Sequence[UUID]) -> None:
-        await work()
-
-    assert fails.name == GRANT_UPDATED
-    with ThreadPoolExecutor(1) as thread, structlog.testing.capture_logs() as logged:
-        error = thread.submit(fails, [str(new_id())]).exception(10)
-    return error, [line["event"] for line in logged]
-
-
-def test_a_task_that_finds_the_database_away_ends_with_one_line(
-    app: "Celery[ContextTask]", opened: list[Runtime]
-) -> None:
-    async def asks() -> None:
-        database = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
-        try:
-            await database.is_there()
-        finally:
-            await database.close()
-
-    error, logged = failing(app, asks)
-    assert isinstance(error, Ignore)
-    assert error.__suppress_context__
-    assert logged == ["task.broken_off"]
-
-
-def test_a_mistake_of_ours_is_left_to_celery_with_all_that_led_to_it(
-    app: "Celery[ContextTask]", opened: list[Runtime]
-) -> None:
-    async def stumbles() -> None:
-        raise KeyError("nothing of that name")
-
-    error, logged = failing(app, stumbles)
-    assert isinstance(error, KeyError)
-    assert not logged
 
 
 def test_ids_that_nobody_has_do_nothing_in_the_real_task(opened: list[Runtime]) -> None:

@@ -1,7 +1,7 @@
 """The kind of task that Celery runs here: a coroutine that is handed a Context."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from models.database import is_away
 from models.kinds import QUEUES, REAUTH_BULK_REQUESTED, Queue
 from tasks.campaigns.from_tasks import asked_by_task
 from tasks.notices.at_once import noting_deliveries
+from tasks.schedule import SCHEDULE_FIRED
 from worker.budget import in_bulk
 from worker.pool import run_on_loop
 from worker.runtime import Runtime, current
@@ -27,8 +28,9 @@ GIVEN_BACK_AFTER = 2.0
 class ContextTask(Task[Any, Any]):
     """Runs `async def task(ctx, ids)` on the process' loop. Whoever sends it sends `ids` only.
 
-    But for one kind: who asks for a campaign by a message (`tasks.campaigns.from_tasks`) has no row yet. Until it is
-    written the message is all there is, so while the database is away it is given back. All others' rows stay due.
+    But for two kinds: who asks for a campaign by a message (`tasks.campaigns.from_tasks`), and a schedule that has
+    fired, have no row yet. Until it is written the message is all there is, so while the database is away it is given
+    back. All others' rows stay due, or somebody looks again soon.
 
     `typing = False`: Celery would count the context as a missing argument.
     """
@@ -53,14 +55,12 @@ class ContextTask(Task[Any, Any]):
                 args, kwargs = (_ids(args[0] if args else None),), {}
                 structlog.contextvars.bind_contextvars(rows=len(args[0]))
             deliveries = noting_deliveries()
-            try:
-                await self.run(runtime.context, *args, **kwargs)
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                # Celery would log 250 lines of stacks for each task, and keep 2 MB until garbage is looked for.
-                log.warning("task.broken_off", error=type(error).__name__)
-                raise Ignore from None
+            if away := await _away(self.run(runtime.context, *args, **kwargs)):
+                log.warning("task.broken_off", error=away)
+                if self.name != SCHEDULE_FIRED:
+                    raise Ignore
+                await asyncio.sleep(GIVEN_BACK_AFTER)
+                raise Reject(away, requeue=True)
             if QUEUES.get(self.name, Queue.NOTICES) is not Queue.NOTICES:
                 await self._tell(runtime, deliveries)
 
@@ -85,6 +85,20 @@ class ContextTask(Task[Any, Any]):
             await asyncio.sleep(GIVEN_BACK_AFTER)
             raise Reject(type(error).__name__, requeue=True) from None
         await self._run(bound, (ids,), {})
+
+
+async def _away(work: Coroutine[Any, Any, None]) -> str | None:
+    """Do it; return the name of what was raised if the database was away.
+
+    Celery would log 250 lines of stacks for each task, and keep them, 2 MB, until garbage is looked for.
+    """
+    try:
+        await work
+    except Exception as error:
+        if not is_away(error):
+            raise
+        return type(error).__name__
+    return None
 
 
 def _request(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:

@@ -16,14 +16,16 @@ MOST_MAILS = 10_000
 async def expire(state: State, asked: Asked) -> Answer:
     """Make a grant invalid and tell it: once, twice, later, or not before it is released."""
     grant, sent = _grant(state, asked), asked.body()
-    grant.grant_status = "invalid"
+    was, grant.grant_status = grant.grant_status, "invalid"
     state.missed.stopped(grant.id, state.now())
     told = state.event("grant.expired", grant)
     if sent.get("hold"):
         state.deliveries.hold(told)
     elif sent.get("send", True):
         state.deliveries.send(told, times=whole(sent, "times", 1), delay=whole(sent, "delay_ms", 0) / 1000)
-    return Answer({"grant": grant.view(), "delivery_id": told.id, "event": told.envelope(1)}, flat=True)
+    changed = was != grant.grant_status
+    shown = {"grant": grant.view(), "changed": changed, "delivery_id": told.id, "event": told.envelope(1)}
+    return Answer(shown, flat=True)
 
 
 async def block(state: State, asked: Asked) -> Answer:

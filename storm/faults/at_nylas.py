@@ -51,8 +51,8 @@ def on(
         if not struck:
             bait.cancel()
             raise DidNotFire("no call was struck")
+        stage.baits.add(bait)
         await asyncio.sleep(lasts)
-        await bait
         return f"{struck} calls were struck"
 
     return blow
