@@ -10,7 +10,7 @@ from storm.faults import FAULTS
 from storm.invariants import PROMISES
 from storm.sabotage.breaks import BREAKS
 from storm.sabotage.replacing import Gone, replacement
-from storm.sabotage.trials import TRIALS, Storm, Trials, Tried, table
+from storm.sabotage.trials import TRIALS, Storm, Trial, Trials, Tried, table
 
 TARGETS = [(target, change) for replaced in BREAKS.values() for target, change in replaced.items()]
 WELL: dict[int, list[str]] = {promise.number: [] for promise in PROMISES}
@@ -19,11 +19,12 @@ TRIAL = next(trial for trial in TRIALS if trial.sabotage == "a code is logged")
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-async def test_a_storm_sees_that_a_secret_is_logged(tmp_path: Path) -> None:
-    storm = await Trials(tmp_path, tell=lambda _: None).sabotaged(TRIAL)
+@pytest.mark.parametrize("trial", TRIALS, ids=[trial.sabotage for trial in TRIALS])
+async def test_a_storm_goes_red_on_the_promise_that_a_sabotage_breaks(tmp_path: Path, trial: Trial) -> None:
+    storm = await Trials(tmp_path, tell=lambda _: None).sabotaged(trial)
 
     assert storm.wrong == ""
-    assert any("worker-" in word and "secrets stand in" in word for word in storm.broken[TRIAL.promise])
+    assert storm.broken[trial.promise]
 
 
 @pytest.mark.parametrize(("target", "change"), TARGETS, ids=[target for target, _ in TARGETS])
