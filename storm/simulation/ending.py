@@ -87,6 +87,7 @@ def _until_quiet(world: World, staff: Staff) -> None:
         now, moments = world.now(), list(next_moments(world))
         if any(moment <= now for moment in moments):
             staff.does(staff.free(), sweeps)
+            _retry_what_crashed(world, staff)  # others may wait for it
             if world.rings:
                 continue
         later = [moment for moment in moments if moment > now]
@@ -98,14 +99,18 @@ def _until_quiet(world: World, staff: Staff) -> None:
                 world.run(asyncio.sleep(EVERY))
                 continue
             staff.does(staff.free(), sweeps)
-            if world.look.execute(CRASHED).fetchone():
-                while staff.does("admin", retries_what_crashed) is None:
-                    pass  # what was ordered to go wrong has met the admin
+            _retry_what_crashed(world, staff)
             if world.rings:
                 continue
             return
         world.run(asyncio.sleep((min(later) - now).total_seconds() + A_MOMENT))
     world.notes.broken.append("there is still something to do, and nobody does it")
+
+
+def _retry_what_crashed(world: World, staff: Staff) -> None:
+    if world.look.execute(CRASHED).fetchone():
+        while staff.does("admin", retries_what_crashed) is None:
+            pass  # what was ordered to go wrong has met the admin
 
 
 def next_moments(world: World) -> Iterator[datetime]:
