@@ -11,7 +11,8 @@ async def collect_for_ever(*, every: float = EVERY) -> None:
     """Let go of what only holds itself, on the loop that most of it belonged to, until cancelled.
 
     Python counts objects and not what they hold. A worker that lost Redis and the database ten times in a quarter of
-    an hour kept 20 sockets open and 25 MB in use: connections that had been replaced, and the stacks of tasks that had failed.
+    an hour kept 20 sockets open and 25 MB in use: connections that had been replaced, and the stacks of tasks that
+    had failed.
     """
     while True:
         await asyncio.sleep(every)
