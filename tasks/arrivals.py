@@ -29,12 +29,12 @@ async def came_back(ctx: Context, session: AsyncSession, look: Look, cause: Caus
     if look.observation.status is GrantStatus.VALID:
         await _settle_items(session, look.grant_id, now=now)  # before the grant is locked, as campaigns do it
         await links.spend(session, look.grant_id, now=now)
-    recorded = await record(ctx, session, {look.grant_id: (look, cause)}, now=now)
+    recorded = await record(ctx, session, {look.grant_id: (look, cause)})
     return in_words(recorded.changes.get(look.grant_id), look)
 
 
 async def came_as_another(
-    ctx: Context, session: AsyncSession, sign_in: AuthSession, look: Look, cause: Cause, reason: str, *, now: datetime
+    ctx: Context, session: AsyncSession, sign_in: AuthSession, look: Look, cause: Cause, reason: str
 ) -> None:
     """Record somebody else's account, without taking it for the one that was wanted: that one stays as it is.
 
@@ -43,7 +43,7 @@ async def came_as_another(
     grant = (await read_grants(session, [look.grant_id], to_change=True)).get(look.grant_id)
     if grant and (grant.id == sign_in.wanted_grant_id or grant.first_seen_at >= sign_in.created_at):
         await keep_apart(session, grant, sign_in, reason)
-    await record(ctx, session, {look.grant_id: (look, cause)}, now=now)
+    await record(ctx, session, {look.grant_id: (look, cause)})
     if grant is None:
         adopted = await read_grants(session, [look.grant_id], to_change=True)
         await keep_apart(session, adopted[look.grant_id], sign_in, reason)
@@ -69,7 +69,7 @@ async def accept(ctx: Context, session: AsyncSession, look: Look, *, source: str
     await receive(session, [decision])
     grant.quarantined = None
     await write_changes(session, [grant])
-    await record(ctx, session, {grant.id: (look, Cause(GRANT_RELEASED, event_id=decision.id))}, now=now)
+    await record(ctx, session, {grant.id: (look, Cause(GRANT_RELEASED, event_id=decision.id))})
     grant = (await read_grants(session, [grant.id], to_change=True))[grant.id]
     await _release_notices(ctx, session, grant)
     return grant

@@ -116,9 +116,9 @@ async def _write_down(
                     seen[grant_id] = look, cause
                 case Transient() if says_it_died:
                     doubted[grant_id] = event.occurred_at or event.received_at, cause
-        recorded = await record(ctx, session, seen, now=now)
+        recorded = await record(ctx, session, seen)
         doubted |= {grant_id: (now, seen[grant_id][1]) for grant_id in recorded.braked}
-        await suspect(session, doubted, now=now)
+        await suspect(ctx, session, doubted)
         strangers = await _unknown(session, [look for look, _ in seen.values() if look.record is None])
         for event in events:
             if event.grant_id in recorded.braked:

@@ -151,7 +151,7 @@ async def _succeed(claim: Claim[Event], sign_in: AuthSession, look: Look) -> Non
             cause = Cause(event.kind, event_id=event.id)
             if difference:
                 reason = in_words(sign_in, difference)
-                await came_as_another(ctx, session, sign_in, look, cause, reason, now=now)
+                await came_as_another(ctx, session, sign_in, look, cause, reason)
                 await _end(session, sign_in, AuthSessionStatus.QUARANTINED, now=now, reason=reason)
             else:
                 reason = await came_back(ctx, session, look, cause, now=now)

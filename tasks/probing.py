@@ -184,4 +184,4 @@ async def _record(ctx: Context, looks: Sequence[Look]) -> None:
     for start in range(0, len(looks), LOOKS_A_TRANSACTION):
         some = {look.grant_id: (look, cause) for look in looks[start : start + LOOKS_A_TRANSACTION]}
         async with ctx.database.writing() as session:
-            await record(ctx, session, some, now=ctx.now())
+            await record(ctx, session, some)

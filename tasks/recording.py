@@ -47,16 +47,18 @@ class Recorded:
     braked: frozenset[str] = frozenset()
 
 
-async def record(
-    ctx: Context, session: AsyncSession, looks: Mapping[str, tuple[Look, Cause]], *, now: datetime
-) -> Recorded:
-    """Write down what was seen of grants, known or not, and what is to be told of it, in one transaction."""
+async def record(ctx: Context, session: AsyncSession, looks: Mapping[str, tuple[Look, Cause]]) -> Recorded:
+    """Write down what was seen of grants, known or not, and what is to be told of it, in one transaction.
+
+    History bears the moment in which the grants are held: whoever held them before has written an earlier one.
+    """
     known = await read_grants(session, looks, to_change=True)
     strangers = [look for look, _ in looks.values() if look.record and look.grant_id not in known]
-    adopted = await _adopt(session, ctx.application_id, strangers, now=now) if strangers else {}
+    adopted = await _adopt(session, ctx.application_id, strangers, now=ctx.now()) if strangers else {}
     # Somebody else may have adopted the others in the same moment.
     late = [look.grant_id for look in strangers if look.grant_id not in adopted]
     known |= adopted | await read_grants(session, late, to_change=True)
+    now = ctx.now()
     braked = await braked_flips(
         ctx, session, [known[id] for id in looks if id in known and _flips(known[id], looks[id][0])]
     )
@@ -113,11 +115,12 @@ def _progress(
 
 
 async def suspect(
-    session: AsyncSession, hints: Mapping[str, tuple[datetime, Cause]], *, now: datetime
+    ctx: Context, session: AsyncSession, hints: Mapping[str, tuple[datetime, Cause]]
 ) -> dict[str, TransitionData]:
     """Mark grants that something says are dead, while Nylas can't be asked."""
     changes: dict[str, TransitionData] = {}
     doubted = await read_grants(session, hints, to_change=True)
+    now = ctx.now()
     for grant_id, grant in doubted.items():
         hinted_at, cause = hints[grant_id]
         if change := doubt(grant.standing, hinted_at):

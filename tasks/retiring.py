@@ -64,7 +64,7 @@ async def _intend(claim: Claim[RetirementItem], look: Look) -> bool:
     async with claim.settling() as (session, items):
         for row in items:
             plan = await _lock_plans(session, ctx, row.retirement_id)
-            await record(ctx, session, {look.grant_id: (look, Cause(RETIREMENT_APPROVED))}, now=now)
+            await record(ctx, session, {look.grant_id: (look, Cause(RETIREMENT_APPROVED))})
             grant = await session.get_one(Grant, row.grant_id)
             if grant.status is GrantStatus.DELETED and row.sent_at:
                 close(row, Outcome.DONE, now=now, reason="Nylas has it no more", request_id=look.request_id)
@@ -121,7 +121,7 @@ async def _deleted(claim: Claim[RetirementItem], grant_id: str, *, at: datetime,
     gone = Look(grant_id, Observation.gone(at=at), None, request_id)
     async with claim.settling() as (session, items):
         for row in items:
-            await record(ctx, session, {grant_id: (gone, Cause(RETIREMENT_APPROVED))}, now=now)
+            await record(ctx, session, {grant_id: (gone, Cause(RETIREMENT_APPROVED))})
             close(row, Outcome.DONE, now=now, reason="deleted at Nylas", request_id=request_id)
 
 

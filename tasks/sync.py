@@ -152,7 +152,7 @@ class Walk:
                 return
             causes = await self._causes(session, rest)
             written = {grant_id: (look, causes[grant_id]) for grant_id, look in rest.items()}
-            recorded = await record(ctx, session, written, now=ctx.now())
+            recorded = await record(ctx, session, written)
         report.braked += len(recorded.braked)
         for change in recorded.changes.values():
             if change.old_status is None:

@@ -70,7 +70,7 @@ async def fall(ctx: Context, grants: Sequence[Grant]) -> None:
     seen = Observation.of(is_valid=False, blocked=False, at=now)
     assert seen is not None
     async with ctx.database.writing() as session:
-        await record(ctx, session, {one.id: (Look(one.id, seen, None, "r"), cause) for one in grants}, now=now)
+        await record(ctx, session, {one.id: (Look(one.id, seen, None, "r"), cause) for one in grants})
 
 
 async def of_one_credential(ctx: Context, most: int) -> list[Grant]:

@@ -62,7 +62,7 @@ async def settle(claim: Claim[CampaignItemData], results: Mapping[UUID, Result],
                 item.cause = None
             if item.outcome in (Outcome.DONE, Outcome.SKIPPED, Outcome.CANCELLED):
                 item.secret = None
-        await record(ctx, session, looks, now=now)
+        await record(ctx, session, looks)
         await _name_the_made(session, made)
         if asked:
             await ask_users(ctx, session, asked, now=now)
@@ -106,7 +106,7 @@ async def _doubt(
     ctx: Context, session: AsyncSession, refused: Mapping[str, tuple[datetime, Cause]], *, now: datetime
 ) -> set[UUID]:
     """Suspect those of the grants that were valid, and have them looked at; return the events that ask for it."""
-    doubted = await suspect(session, refused, now=now)
+    doubted = await suspect(ctx, session, refused)
     hints = [
         told(
             GRANT_REPORTED,
