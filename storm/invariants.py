@@ -126,11 +126,11 @@ def _told_of(
     transitions: Sequence[TransitionRow], rows: Sequence[NoticeRow], imported: Collection[str]
 ) -> Iterator[str]:
     """Say which changes have no notice, told or withdrawn."""
-    kinds, told = defaultdict[str | None, set[str]](set), defaultdict[str | None, set[str]](set)
+    kinds, why = defaultdict[str | None, set[str]](set), dict[tuple[str | None, str], str]()
     for row in rows:
         kinds[row.transition_id].add(row.kind)
-        if row.outcome != SKIPPED:
-            told[row.transition_id].add(row.kind)
+        if row.outcome == SKIPPED:
+            why[row.transition_id, row.kind] = row.reason or "nobody knows why"
     for (transition_id, kind), count in Counter((row.transition_id, row.kind) for row in rows).items():
         if count > 1 and transition_id and kind in TELLING:
             yield f"the change {transition_id} has {count} different notices of {kind}"
@@ -143,8 +143,11 @@ def _told_of(
             spells[change.grant_id] = change.new == "expired"
         if wanted and not kinds[change.id] & wanted:
             yield f"the change of {change.grant_id} from {change.old} to {change.new} has no notice"
-        elif wanted and last[change.grant_id] == change.id and not told[change.id] & wanted:
-            yield f"the change of {change.grant_id} from {change.old} to {change.new} was never told, and is so still"
+        elif wanted and last[change.grant_id] == change.id and (change.old or change.new != "expired"):
+            # Nobody is told of what had expired before it was known here.
+            for kind in wanted:
+                if reason := why.get((change.id, kind)):
+                    yield f"the grant {change.grant_id} is {change.new} still, which was never told: {reason}"
 
 
 def _wanted(new: str, *, came: bool, expired_before: bool) -> set[str] | None:

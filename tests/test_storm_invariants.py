@@ -182,6 +182,14 @@ def test_a_change_that_was_over_before_it_was_told_needs_no_telling() -> None:
     assert judged(books)[4] == []
 
 
+def test_what_had_expired_before_it_was_known_here_needs_no_telling() -> None:
+    books = as_they_should_be()
+    leave_untold(books, 1)
+    put(books.transitions, 1, old=None)
+
+    assert judged(books)[4] == []
+
+
 def test_what_the_measuring_was_late_itself_is_none_of_the_intake() -> None:
     books = as_they_should_be()
     books.calm, books.late = [0.2], 0.16
