@@ -184,8 +184,8 @@ def test_a_change_that_was_over_before_it_was_told_needs_no_telling() -> None:
 
 def test_what_had_expired_before_it_was_known_here_needs_no_telling() -> None:
     books = as_they_should_be()
-    leave_untold(books, 1)
-    put(books.transitions, 1, old=None)
+    books.transitions.append(TransitionRow("t6", "g4", None, "expired", NOON, "sync"))
+    books.notices.append(replace(books.notices[1], id="n7", grant_id="g4", transition_id="t6", outcome="skipped"))
 
     assert judged(books)[4] == []
 

@@ -14,8 +14,8 @@ from storm.sabotage.trials import TRIALS, Storm, Trial, Trials, Tried, table
 
 TARGETS = [(target, change) for replaced in BREAKS.values() for target, change in replaced.items()]
 WELL: dict[int, list[str]] = {promise.number: [] for promise in PROMISES}
-# Two workers must meet at one row for it, which they may not beside other tests; `./dev storm --sabotage` runs it alone,
-# and the simulation makes them meet.
+# Two workers must meet at one row for it, which they may not beside other tests. `./dev storm --sabotage` runs it
+# alone, and the simulation makes them meet.
 SURE = [trial for trial in TRIALS if trial.sabotage != "the claim token is ignored"]
 TRIAL = next(trial for trial in TRIALS if trial.sabotage == "a code is logged")
 
