@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from ingress.spooling import Spooling
+from models import sqlite
 from models.arrivals import MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Arrival, store_arrivals
 from models.cancellation import is_cancelled
 from models.database import Database
@@ -112,7 +113,10 @@ class Intake:
             self._refuse(batch, error)
         except Exception as error:
             take()
-            self._refuse(batch, error)
+            if isinstance(error, OperationalError) and error.orig and sqlite.is_busy(error.orig):
+                self._put_back(batch)
+            else:
+                self._refuse(batch, error)
         else:
             self._spooling.are_stored(event for event, _ in batch)
             for event, stored in batch:
@@ -134,6 +138,17 @@ class Intake:
         self._pause = None
         if self._due:
             self._ring_for_all()
+
+    def _put_back(self, batch: Sequence[_Waiting]) -> None:
+        """Let those who wait go on waiting: somebody else has held SQLite's lock for longer than we wait for it.
+
+        Who was answered is in the spool, and brought in from there. The others are a moment away from being kept, or
+        from the end of their own patience.
+        """
+        self._spooling.are_not_stored(event for event, stored in batch if stored.done())
+        self._waiting.extendleft(reversed([waiting for waiting in batch if not waiting[1].done()]))
+        if self._waiting:
+            self._more.set()
 
     def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
         log.error("intake.not_stored", events=len(batch), error=type(error).__name__)

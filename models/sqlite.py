@@ -109,7 +109,7 @@ class _HoldsBriefly(aiosqlite.Connection):
         try:
             return begin()
         except sqlite3.OperationalError as error:
-            if not _is_busy(error):
+            if not is_busy(error):
                 raise
         finally:
             self._conn.execute(f"PRAGMA busy_timeout={self._timeout_ms}")
@@ -127,12 +127,12 @@ class _HoldsBriefly(aiosqlite.Connection):
         return fn.__name__ in (WRITES if self._writes else READS)
 
 
-def _is_busy(error: Exception) -> bool:
+def is_busy(error: Exception) -> bool:
     """Say whether somebody else has the lock; the lower byte says so of each of its kinds."""
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
-@stamina.retry(on=_is_busy, attempts=20, timeout=2, wait_initial=0.01, wait_max=0.1, wait_jitter=0.02)
+@stamina.retry(on=is_busy, attempts=20, timeout=2, wait_initial=0.01, wait_max=0.1, wait_jitter=0.02)
 def into_wal_mode(cursor: Any) -> None:
     """Have a log (WAL). Of two that make the file at once, SQLite refuses one at once: it waits for no lock here."""
     cursor.execute("PRAGMA journal_mode=WAL")

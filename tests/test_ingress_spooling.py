@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import httpx
@@ -62,10 +62,10 @@ async def until_stored(database: Database, number: int, *, left: Sequence[str] =
 class Line:
     """An intake with its spool, without a web around it."""
 
-    def __init__(self, database: Database, url: str) -> None:
+    def __init__(self, database: Database, url: str, patience: timedelta) -> None:
         self.rung: list[UUID] = []
         self.spooling = Spooling(Spool(sqlite_file(database)))
-        self.front = Database(url, first=True)
+        self.front = Database(url, patience=patience, first=True)
         self.intake = Intake(self.front, ring=lambda _kind, ids: self.rung.extend(ids), spooling=self.spooling)
         self._loops: list[asyncio.Task[None]] = []
 
@@ -87,9 +87,9 @@ class Line:
 
 
 @asynccontextmanager
-async def in_line(database: Database, url: str) -> AsyncIterator[Line]:
-    """Run an intake; what is in its line at the end is dropped."""
-    line = Line(database, url)
+async def in_line(database: Database, url: str, *, patience: timedelta = timedelta(seconds=30)) -> AsyncIterator[Line]:
+    """Run an intake, which waits so long for a turn; what is in its line at the end is dropped."""
+    line = Line(database, url, patience)
     line.go_on()
     yield line
     await line.die()
@@ -141,6 +141,19 @@ async def test_each_who_comes_is_kept_however_long_they_write(installed: None, d
         await until_stored(database, 20)
         assert await delivered(web, "afterwards") == 200
     assert len(await inbox(database)) == 21
+
+
+async def test_who_comes_just_before_web_gives_its_transaction_up_goes_on_waiting_and_is_kept(
+    database: Database, database_url: str, arrivals: list[Arrival], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spoolings, "SOON", 0.3)
+    async with in_line(database, database_url, patience=timedelta(seconds=0.4)) as line:
+        with another_writes(database):
+            await line.keep(arrivals[:1])
+            await line.keep(arrivals[1:])
+            assert sorted(await in_the_spool(database)) == ["a", "b", "c"]
+        await until_stored(database, 3)
+        assert sorted(line.rung) == sorted(each.id for each in arrivals)
 
 
 async def test_who_need_not_wait_is_not_kept_in_the_spool(
