@@ -10,24 +10,20 @@ from storm.faults import FAULTS
 from storm.invariants import PROMISES
 from storm.sabotage.breaks import BREAKS
 from storm.sabotage.replacing import Gone, replacement
-from storm.sabotage.trials import TRIALS, Storm, Trial, Trials, Tried, table
+from storm.sabotage.trials import TRIALS, Storm, Trials, Tried, table
 
 TARGETS = [(target, change) for replaced in BREAKS.values() for target, change in replaced.items()]
 WELL: dict[int, list[str]] = {promise.number: [] for promise in PROMISES}
-# Two workers must meet at one row for it, which they may not beside other tests. `./dev storm --sabotage` runs it
-# alone, and the simulation makes them meet.
-SURE = [trial for trial in TRIALS if trial.sabotage != "the claim token is ignored"]
 TRIAL = next(trial for trial in TRIALS if trial.sabotage == "a code is logged")
 
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("trial", SURE, ids=[trial.sabotage for trial in SURE])
-async def test_a_storm_goes_red_on_the_promise_that_a_sabotage_breaks(tmp_path: Path, trial: Trial) -> None:
-    storm = await Trials(tmp_path, tell=lambda _: None).sabotaged(trial)
+async def test_a_storm_sees_that_a_secret_is_logged(tmp_path: Path) -> None:
+    storm = await Trials(tmp_path, tell=lambda _: None).sabotaged(TRIAL)
 
     assert storm.wrong == ""
-    assert storm.broken[trial.promise]
+    assert any("worker-" in word and "secrets stand in" in word for word in storm.broken[TRIAL.promise])
 
 
 @pytest.mark.parametrize(("target", "change"), TARGETS, ids=[target for target, _ in TARGETS])
