@@ -49,6 +49,7 @@ class Intake:
         """How many events have come so far."""
         self._waiting: deque[_Waiting] = deque()
         self._more = asyncio.Event()
+        self._put_back_once: set[UUID] = set()
         self._due: dict[str, list[UUID]] = defaultdict(list)
         self._pause: asyncio.TimerHandle | None = None
 
@@ -72,6 +73,7 @@ class Intake:
         finally:
             timer.cancel()
             self._spooling.leave(event)
+            self._put_back_once.discard(event.id)
 
     def _too_late(self, stored: "asyncio.Future[bool]") -> None:
         if not stored.done():
@@ -113,10 +115,8 @@ class Intake:
             self._refuse(batch, error)
         except Exception as error:
             take()
-            if isinstance(error, OperationalError) and error.orig and sqlite.is_busy(error.orig):
-                self._put_back(batch)
-            else:
-                self._refuse(batch, error)
+            is_busy = isinstance(error, OperationalError) and error.orig and sqlite.is_busy(error.orig)
+            self._refuse(self._put_back(batch) if is_busy else batch, error)
         else:
             self._spooling.are_stored(event for event, _ in batch)
             for event, stored in batch:
@@ -139,18 +139,21 @@ class Intake:
         if self._due:
             self._ring_for_all()
 
-    def _put_back(self, batch: Sequence[_Waiting]) -> None:
-        """Let those who wait go on waiting: somebody else has held SQLite's lock for longer than we wait for it.
+    def _put_back(self, batch: Sequence[_Waiting]) -> list[_Waiting]:
+        """Let those who wait go on waiting, once; return the others. Somebody else held SQLite's lock for too long.
 
-        Who was answered is in the spool, and brought in from there. The others are a moment away from being kept, or
-        from the end of their own patience.
+        Who was answered is in the spool, and brought in from there. Who was not is a moment away from being kept.
         """
-        self._spooling.are_not_stored(event for event, stored in batch if stored.done())
-        self._waiting.extendleft(reversed([waiting for waiting in batch if not waiting[1].done()]))
-        if self._waiting:
+        again = [one for one in batch if not one[1].done() and one[0].id not in self._put_back_once]
+        self._put_back_once.update(event.id for event, _ in again)
+        self._waiting.extendleft(reversed(again))
+        if again:
             self._more.set()
+        return [one for one in batch if one not in again]
 
     def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        if not batch:
+            return
         log.error("intake.not_stored", events=len(batch), error=type(error).__name__)
         self._spooling.are_not_stored(event for event, _ in batch)
         for _, stored in batch:

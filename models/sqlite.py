@@ -129,7 +129,8 @@ class _HoldsBriefly(aiosqlite.Connection):
 
 def is_busy(error: Exception) -> bool:
     """Say whether somebody else has the lock; the lower byte says so of each of its kinds."""
-    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+    code: int = getattr(error, "sqlite_errorcode", 0)  # one that Python's own code raised has none
+    return isinstance(error, sqlite3.OperationalError) and code & 0xFF == sqlite3.SQLITE_BUSY
 
 
 @stamina.retry(on=is_busy, attempts=20, timeout=2, wait_initial=0.01, wait_max=0.1, wait_jitter=0.02)

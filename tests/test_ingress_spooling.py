@@ -156,6 +156,21 @@ async def test_who_comes_just_before_web_gives_its_transaction_up_goes_on_waitin
         assert sorted(line.rung) == sorted(each.id for each in arrivals)
 
 
+async def test_without_a_spool_who_waits_is_refused_when_the_lock_did_not_come_twice(
+    database: Database, database_url: str, arrivals: list[Arrival]
+) -> None:
+    front = Database(database_url, patience=timedelta(seconds=0.1), first=True)
+    intake = Intake(front, ring=lambda _kind, _ids: None, patience=60)
+    running = asyncio.create_task(intake.run())
+    try:
+        with another_writes(database), pytest.raises(NotStored):
+            await asyncio.wait_for(intake.store(arrivals[0]), 10)
+        assert await intake.store(arrivals[1])
+    finally:
+        running.cancel()
+        await front.close()
+
+
 async def test_who_need_not_wait_is_not_kept_in_the_spool(
     database: Database, database_url: str, arrivals: list[Arrival], monkeypatch: pytest.MonkeyPatch
 ) -> None:

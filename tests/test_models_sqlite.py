@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from models.database import Database
+from models.sqlite import is_busy
 
 COUNT = text("UPDATE counter SET count = count + 1 RETURNING count")
 
@@ -138,3 +139,7 @@ async def test_who_waits_too_long_for_the_lock_is_told_so_and_can_write_afterwar
     async with database.writing() as session:
         assert (await session.execute(COUNT)).scalar_one() == 101
     assert committed(path) == 101
+
+
+def test_an_error_that_is_not_of_sqlite_itself_is_taken_for_no_lock() -> None:
+    assert not is_busy(sqlite3.OperationalError("it has no code"))

@@ -15,7 +15,10 @@ from storm.simulation.watching import WHO
 
 PATIENCE = 30.0
 WRITES = ("INSERT", "UPDATE", "DELETE")
-BEFORE = {"locked": "database is locked", "full": "database or disk is full"}
+BEFORE = {
+    "locked": ("database is locked", sqlite3.SQLITE_BUSY),
+    "full": ("database or disk is full", sqlite3.SQLITE_FULL),
+}
 LOST = "lost"
 
 
@@ -103,7 +106,7 @@ class Connection:
                 async with asyncio.timeout(PATIENCE):
                     await self._server.writer.acquire()
             except TimeoutError:
-                raise sqlite3.OperationalError(BEFORE["locked"]) from None
+                raise _refusal("locked") from None
             self._holds, self._wrote = True, False
         elif statement.startswith("PRAGMA synchronous"):
             return
@@ -120,7 +123,7 @@ class Connection:
             await passes("before COMMIT", may_stop=False)
             fault = self._server.strikes()
             if fault in BEFORE:
-                raise sqlite3.OperationalError(BEFORE[fault])
+                raise _refusal(fault)
         wrote = self._wrote
         self._conn.commit()
         self._let_go()
@@ -201,3 +204,11 @@ def _who() -> str:
 async def _stands_still() -> None:
     if process := current.get():
         await process.stands_still()
+
+
+def _refusal(fault: str) -> sqlite3.OperationalError:
+    """What SQLite raises of that sort, with its code."""
+    says, code = BEFORE[fault]
+    error = sqlite3.OperationalError(says)
+    error.sqlite_errorcode = code
+    return error
