@@ -9,10 +9,10 @@ import structlog
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from ingress.spooling import Spooling
-from models import sqlite
 from models.arrivals import MOST_AT_ONCE, MOST_BYTES_AT_ONCE, Arrival, store_arrivals
 from models.cancellation import is_cancelled
 from models.database import Database
+from models.sqlite import is_busy
 
 log = structlog.get_logger()
 
@@ -115,8 +115,8 @@ class Intake:
             self._refuse(batch, error)
         except Exception as error:
             take()
-            is_busy = isinstance(error, OperationalError) and error.orig and sqlite.is_busy(error.orig)
-            self._refuse(self._put_back(batch) if is_busy else batch, error)
+            was_busy = isinstance(error, OperationalError) and error.orig and is_busy(error.orig)
+            self._refuse(self._put_back(batch) if was_busy else batch, error)
         else:
             self._spooling.are_stored(event for event, _ in batch)
             for event, stored in batch:
@@ -144,18 +144,26 @@ class Intake:
 
         Who was answered is in the spool, and brought in from there. Who was not is a moment away from being kept.
         """
-        again = [one for one in batch if not one[1].done() and one[0].id not in self._put_back_once]
+        again, others = list[_Waiting](), list[_Waiting]()
+        for event, stored in batch:
+            waits = not stored.done() and event.id not in self._put_back_once
+            (again if waits else others).append((event, stored))
         self._put_back_once.update(event.id for event, _ in again)
         self._waiting.extendleft(reversed(again))
         if again:
             self._more.set()
-        return [one for one in batch if one not in again]
+        return others
 
     def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
-        if not batch:
-            return
-        log.error("intake.not_stored", events=len(batch), error=type(error).__name__)
+        """Give up those who wait; whoever was answered is in the spool, and was not refused."""
         self._spooling.are_not_stored(event for event, _ in batch)
-        for _, stored in batch:
+        refused = [stored for _, stored in batch if not _is_good(stored)]
+        if refused:
+            log.error("intake.not_stored", events=len(refused), error=type(error).__name__)
+        for stored in refused:
             if not stored.done():
                 stored.set_exception(NotStored(type(error).__name__))
+
+
+def _is_good(stored: "asyncio.Future[bool]") -> bool:
+    return stored.done() and not stored.cancelled() and stored.exception() is None

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from ingress import intake as intakes
 from ingress import spooling as spoolings
@@ -148,10 +149,11 @@ async def test_who_comes_just_before_web_gives_its_transaction_up_goes_on_waitin
 ) -> None:
     monkeypatch.setattr(spoolings, "SOON", 0.3)
     async with in_line(database, database_url, patience=timedelta(seconds=0.4)) as line:
-        with another_writes(database):
+        with another_writes(database), capture_logs() as logged:
             await line.keep(arrivals[:1])
             await line.keep(arrivals[1:])
             assert sorted(await in_the_spool(database)) == ["a", "b", "c"]
+            assert "intake.not_stored" not in [each["event"] for each in logged]  # nobody was refused
         await until_stored(database, 3)
         assert sorted(line.rung) == sorted(each.id for each in arrivals)
 

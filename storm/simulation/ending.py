@@ -31,8 +31,6 @@ OPEN = (
         free="",
     ),
 )
-
-
 CRASHED = """
 SELECT 1 FROM event WHERE outcome = 'set_aside' AND crashes > 0
 UNION SELECT 1 FROM campaign_item WHERE outcome = 'set_aside' AND crashes > 0
