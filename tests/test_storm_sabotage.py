@@ -1,7 +1,9 @@
 """The sabotage: the system is broken on purpose, and a storm goes red on the promise that this breaks."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from storm.faults import FAULTS
 from storm.invariants import PROMISES
 from storm.sabotage.breaks import BREAKS
-from storm.sabotage.replacing import Gone, replacement
+from storm.sabotage.replacing import Gone, replace, replacement
 from storm.sabotage.trials import TRIALS, Storm, Trials, Tried, table
 
 TARGETS = [(target, change) for replaced in BREAKS.values() for target, change in replaced.items()]
@@ -37,6 +39,21 @@ def test_each_break_has_its_trial_with_a_fault_and_an_untimed_promise() -> None:
     assert sorted(trial.sabotage for trial in TRIALS) == sorted(BREAKS)
     assert {trial.fault for trial in TRIALS} <= {name for name, fault in FAULTS.items() if fault.sqlite}
     assert {trial.promise for trial in TRIALS} == untimed & {1, 2, 3, 4, 5, 7}
+
+
+def test_a_function_is_replaced_also_for_who_imported_it_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = [ModuleType("a_module_with_a_rule"), ModuleType("a_module_that_imports_it")]
+    for module in modules:
+        vars(module)["is_free"] = _is_free
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+
+    replace("a_module_with_a_rule:is_free", lambda _: lambda lease: True)
+
+    assert [vars(module)["is_free"]("held") for module in modules] == [True, True]
+
+
+def _is_free(lease: str | None) -> bool:
+    return lease is None
 
 
 async def _takes_nothing() -> None:

@@ -1,6 +1,7 @@
 """Replacing a function of the product by name: one that is not there any more is told of, and nothing runs then."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -40,7 +41,9 @@ def replacement(target: str, change: Change) -> Any:
 
 
 def replace(target: str, change: Change) -> None:
-    """Put something else in the place of a function, for whoever asks its module or class for it."""
+    """Put something else in the place of a function: in its module or class, and wherever it was imported by name."""
     new = replacement(target, change)
     owner, name = found(target)
-    setattr(owner, name, new)
+    there = getattr(owner, name)
+    for holder in (owner, *(module for module in list(sys.modules.values()) if vars(module).get(name) is there)):
+        setattr(holder, name, new)
