@@ -20,12 +20,16 @@ TRIAL = next(trial for trial in TRIALS if trial.sabotage == "a code is logged")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
-async def test_a_storm_sees_that_a_secret_is_logged(tmp_path: Path) -> None:
-    storm = await Trials(tmp_path, tell=lambda _: None).sabotaged(TRIAL)
+@pytest.mark.timeout(900)
+async def test_a_storm_goes_red_for_each_sabotage_on_the_promise_that_it_breaks(tmp_path: Path) -> None:
+    trials = Trials(tmp_path, tell=lambda _: None)
 
-    assert storm.wrong == ""
-    assert any("worker-" in word and "secrets stand in" in word for word in storm.broken[TRIAL.promise])
+    # One at a time: each is eight processes.
+    storms = {trial.sabotage: await trials.sabotaged(trial) for trial in TRIALS}
+
+    assert {sabotage: storm.wrong for sabotage, storm in storms.items() if storm.wrong} == {}
+    assert [trial.sabotage for trial in TRIALS if not storms[trial.sabotage].broken[trial.promise]] == []
+    assert any("secrets stand in worker-" in word for word in storms["a code is logged"].broken[7])
 
 
 @pytest.mark.parametrize(("target", "change"), TARGETS, ids=[target for target, _ in TARGETS])
