@@ -51,6 +51,16 @@ CLIENT_ID = "11111111-2222-4333-8444-555555555555"
 WEBHOOK_SECRET = "webhook-secret-of-the-tests"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests begin first that may take longest: one that begins last keeps all others waiting."""
+    items.sort(key=_may_take, reverse=True)
+
+
+def _may_take(item: pytest.Item) -> float:
+    timeout = item.get_closest_marker("timeout")
+    return float(timeout.args[0]) if timeout else 0.0
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _a_clean_environment() -> None:
     """No setting of the machine's leaks into a test."""
