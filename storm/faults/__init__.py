@@ -23,8 +23,6 @@ class Fault:
 
 UPGRADE = "all: an upgrade, one by one"
 
-# Where the code gets named places to die at, each of them becomes a kind here: its blow starts a worker that is armed
-# for the place by its environment, and has fired when that worker is gone.
 FAULTS: Mapping[str, Fault] = {
     "worker: kill -9": Fault(processes.kill_worker, 1.0, with_campaign=True),
     "worker: kill -9, once more": Fault(processes.kill_worker, 1.0),
@@ -42,7 +40,8 @@ FAULTS: Mapping[str, Fault] = {
     "postgres: immediate stop": Fault(databases.crash_postgres, 3.0, sqlite=False, with_campaign=True),
     "postgres: connections killed": Fault(databases.cut_postgres, 0.1, sqlite=False),
     "postgres: SIGSTOP": Fault(databases.pause_postgres, 4.0, sqlite=False),
-    "sqlite: full": Fault(databases.fill_sqlite, 4.0, postgres=False),
+    "sqlite: full": Fault(databases.fill_sqlite, 15.0, postgres=False),
+    "sqlite: its files can't grow": Fault(databases.cap_sqlite, 4.0, postgres=False),
     "sqlite: locked": Fault(databases.lock_sqlite, 4.0, postgres=False),
     "product: down": Fault(product.down, 3.0),
     UPGRADE: Fault(releases.upgrade, 30.0, with_campaign=True, drawn=False),

@@ -15,6 +15,7 @@ from storm.stage import DidNotFire, Stage, until
 
 DOWN, STOPPED_FOR, LOCKED_FOR, FULL_FOR = 1.5, 4.0, 4.0, 4.0
 ROOM = 16 * 1_024
+FULL = "database or disk is full"
 
 
 async def crash_postgres(stage: Stage, draw: int) -> str:
@@ -78,7 +79,25 @@ async def lock_sqlite(stage: Stage, draw: int) -> str:
 
 
 async def fill_sqlite(stage: Stage, draw: int) -> str:
-    """Let no file of ours grow any more, as on a full disk: the kernel gives each process such a limit."""
+    """Let SQLite take no page more (`PRAGMA max_page_count`), whoever opens a database and whichever."""
+    parts, names = stage.parts, ("web", *WORKERS)
+    stage.interrupted += len(WORKERS) * CONCURRENCY
+    await parts.end(*names)
+    before = sum(parts.said(name, FULL) for name in names)
+    refused = sum(stage.courier.refused.values())
+    await parts.start(*names, program="storm.filled")
+    await asyncio.sleep(FULL_FOR)
+    told = sum(parts.said(name, FULL) for name in names) - before
+    refused = sum(stage.courier.refused.values()) - refused
+    await parts.end(*names)
+    await parts.start(*names)
+    if not told:
+        raise DidNotFire("nobody was told that the database is full")
+    return f"no database took a page more for {FULL_FOR} s: {told} times it was said, {refused} webhooks were refused"
+
+
+async def cap_sqlite(stage: Stage, draw: int) -> str:
+    """Let no file of ours grow any more: the kernel says so, and SQLite calls it an I/O error."""
     parts = stage.parts
     stage.interrupted += len(WORKERS) * CONCURRENCY
     log = parts.folder / "evergrant.db-wal"
