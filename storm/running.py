@@ -166,7 +166,7 @@ async def _storm(stage: Stage, plan: Plan, terms: Terms, tell: Tell) -> Outcome:
     counts = {
         "webhooks taken": f"{len(courier.sent)} of {plan.webhooks} and {len(plan.strikes)} canaries or more",
         "webhooks refused, and brought again": dict(sorted(courier.refused.items())) or "none",
-        "sign-ins that came to an end": f"{people.finished}, {len(people.codes)} codes",
+        "sign-ins that came to an end": f"{people.finished}, {len(people.codes)} codes, {people.sent_back} begun anew",
         "commands": f"{office.done} done, {office.failed} failed at first, {len(office.campaigns)} campaigns",
         "said to Valkey": f"{listener.heard} commands were listened to",
         "growth": {what: ratio and round(ratio, 2) for what, ratio in growth.ratios().items()},

@@ -1,4 +1,4 @@
-"""The storm's courier comes again until a webhook is taken, and its product keeps what it is told."""
+"""The storm's courier and its users come again until they are taken in, and its product keeps what it is told."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +13,7 @@ from standardwebhooks import Webhook
 
 from nylas_api import signature_matches
 from storm.courier import Courier
+from storm.people import People
 from storm.product import Product
 from tasks.notices.secrets import new_secret
 
@@ -24,7 +25,7 @@ EVENT = {"id": "e1", "type": "grant.updated", "data": {}}
 async def serving(path: str, handler: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
     """A server of one path on a port of its own."""
     app = web.Application()
-    app.router.add_post(path, handler)
+    app.router.add_route("*", path, handler)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -77,6 +78,31 @@ async def test_poison_is_known_by_its_hash(courier: Courier) -> None:
 
     [sent] = courier.sent.values()
     assert (sent.poison, len(sent.id)) == (True, 64)
+
+
+@pytest.mark.parametrize(("last_pages", "departures"), [((503, 503, 200), 1), ((400, 202), 2)])
+async def test_a_user_asks_again_for_a_page_that_does_not_come_and_begins_anew_where_one_refuses(
+    last_pages: tuple[int, ...], departures: int
+) -> None:
+    gone, answers = list[str](), list(last_pages)
+
+    async def hop(request: web.Request) -> web.Response:
+        if request.path == "/callback":
+            return web.Response(status=answers.pop(0))
+        gone.append(request.path)
+        onward = "/nylas" if request.path == "/connect/google" else f"/callback?code=c{len(gone)}"
+        return web.Response(status=302, headers={"location": f"http://{request.host}{onward}"})
+
+    async with serving("/{any:.*}", hop) as url:
+        people = People(url)
+        assert await people.sign_in("ada@example.com")
+
+    assert (gone.count("/connect/google"), len(people.codes), people.sent_back) == (
+        departures,
+        departures,
+        departures - 1,
+    )
+    assert (answers, people.finished, people.given_up, people.under_way) == ([], 1, 0, 0)
 
 
 async def _tell(url: str, secret: str, id: str) -> int:
