@@ -151,16 +151,17 @@ async def _work(ctx: Context, clock: Clock, rung: list[tuple[str, list[UUID]]], 
     for _ in range(MOST_ROUNDS):
         heard, rung[:] = rung[:], []
         await asyncio.gather(*(app.tasks[kind].run(ctx, ids) for kind, ids in heard))
+        swept_at = ctx.now()
         await sweep(ctx)
         if rung:
             continue
         moments = await next_moments(ctx)
-        later = [moment for moment in moments if moment > ctx.now()]
+        later = [moment for moment in moments if moment > swept_at]
         if not later or min(later) > until:
-            if any(moment <= ctx.now() for moment in moments):
+            if len(later) < len(moments):
                 break
             return
-        await clock.forward(min(later) - ctx.now() + A_MOMENT)
+        await clock.forward(max(min(later) - ctx.now(), timedelta()) + A_MOMENT)
     raise NeverQuiet
 
 
