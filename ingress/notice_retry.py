@@ -11,6 +11,7 @@ from ingress.endpoints import find_endpoint
 from ingress.terminal import agree, fail, put_json, say
 from models import Delivery, Endpoint, Notice, Outcome
 from models.kinds import NOTICE_DUE, most_ids
+from tasks.context import Context
 from tasks.notices.ringing import ring_deliveries
 from worker.runtime import Runtime
 
@@ -32,10 +33,9 @@ async def retry_notices(
         fail("Nothing of that was set aside on its way to an endpoint that there still is.")
     if every:
         agree(f"Send {number + stuck} notices again?", yes=yes)
-    again = await _bring_back(runtime, ways)
+    again = await bring_back_deliveries(runtime.context, ways)
     if to is None:
-        again += await _bring_back_notices(runtime, notices)
-    await ring_deliveries(runtime.context)
+        again += await bring_back_notices(runtime.context, notices)
     say(f"{again} are due again.")
     if as_json:
         put_json({"due_again": again})
@@ -56,11 +56,12 @@ def _set_aside(
     return ways, notices
 
 
-async def _bring_back(runtime: Runtime, ways: ColumnElement[bool]) -> int:
+async def bring_back_deliveries(ctx: Context, ways: ColumnElement[bool]) -> int:
+    """Make deliveries due again, in parts, and ring for them; return how many they were."""
     number = 0
     while True:
-        now = runtime.context.now()
-        async with runtime.context.database.writing() as session:
+        now = ctx.now()
+        async with ctx.database.writing() as session:
             part = select(col(Delivery.id)).where(ways).order_by(col(Delivery.id)).limit(ROWS_A_TRANSACTION)
             ids = (await session.scalars(part.with_for_update())).all()
             again = update(Delivery).where(col(Delivery.id).in_(ids))
@@ -69,24 +70,26 @@ async def _bring_back(runtime: Runtime, ways: ColumnElement[bool]) -> int:
             await session.execute(again.execution_options(synchronize_session=False))
         number += len(ids)
         if len(ids) < ROWS_A_TRANSACTION:
-            return number
+            break
+    await ring_deliveries(ctx)
+    return number
 
 
-async def _bring_back_notices(runtime: Runtime, notices: ColumnElement[bool]) -> int:
-    """Those at which our own code failed again and again; one is let lie if another of its kind is open by now."""
-    now = runtime.context.now()
+async def bring_back_notices(ctx: Context, notices: ColumnElement[bool]) -> int:
+    """Do so with those at which our own code failed again and again, but for one if another of its kind is open."""
+    now = ctx.now()
     other = aliased(Notice)
     alike = and_(col(other.grant_id) == col(Notice.grant_id), col(other.kind) == col(Notice.kind))
     is_open = exists().where(alike, col(other.settled_at).is_(None), col(other.id) != col(Notice.id))
-    async with runtime.context.database.reading() as session:
+    async with ctx.database.reading() as session:
         ids = (await session.scalars(select(col(Notice.id)).where(notices))).all()
     due: list[UUID] = []
     for notice_id in ids:
-        async with runtime.context.database.writing() as session:
+        async with ctx.database.writing() as session:
             again = update(Notice).where(col(Notice.id) == notice_id, notices, ~is_open)
             again = again.values(settled_at=None, outcome=None, attempts=0, crashes=0, due_at=now, rung_at=now)
             done = await session.execute(again.returning(col(Notice.id)).execution_options(synchronize_session=False))
             due += done.scalars().all()
     for start in range(0, len(due), most_ids(NOTICE_DUE)):
-        runtime.context.ring(NOTICE_DUE, due[start : start + most_ids(NOTICE_DUE)])
+        ctx.ring(NOTICE_DUE, due[start : start + most_ids(NOTICE_DUE)])
     return len(due)

@@ -33,6 +33,8 @@ OPEN = (
 )
 CRASHED = """
 SELECT 1 FROM event WHERE outcome = 'set_aside' AND crashes > 0
+UNION SELECT 1 FROM notice WHERE outcome = 'set_aside' AND crashes > 0
+UNION SELECT 1 FROM delivery WHERE outcome = 'set_aside' AND crashes > 0
 UNION SELECT 1 FROM campaign_item WHERE outcome = 'set_aside' AND crashes > 0
 """
 

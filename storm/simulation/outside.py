@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 from starlette.requests import Request
 from starlette.types import Message
@@ -17,8 +17,10 @@ from ingress import sign_in, webhooks
 from ingress.events_admin import bring_back
 from ingress.front import Front
 from ingress.intake import Intake
+from ingress.notice_retry import bring_back_deliveries, bring_back_notices
 from ingress.spooling import Spooling
-from models import CampaignItem, Event, Outcome
+from models import CampaignItem, Delivery, Event, Notice, Outcome
+from models.claims import Claimable
 from models.columns import new_id
 from models.inbox import receive, told
 from models.kinds import GRANT_REPORTED, REAUTH_BULK_REQUESTED, SYNC_REQUESTED
@@ -183,15 +185,21 @@ def asks_to_sync(key: str) -> Work:
 
 
 async def retries_what_crashed(hands: Hands) -> bool:
-    """An admin has events and items dealt with again that were set aside since too many died at them."""
-    ctx, item = hands.ctx, CampaignItem
-    await bring_back(ctx, select(Event).where(col(Event.outcome) == Outcome.SET_ASIDE, col(Event.crashes) > 0))
-    crashed = select(col(item.campaign_id)).where(col(item.outcome) == Outcome.SET_ASIDE, col(item.crashes) > 0)
+    """An admin has events, notices and items dealt with again that were set aside since too many died at them."""
+    ctx = hands.ctx
+    await bring_back(ctx, select(Event).where(_crashed(Event)))
+    await bring_back_deliveries(ctx, _crashed(Delivery))
+    await bring_back_notices(ctx, _crashed(Notice))
+    of_items = select(col(CampaignItem.campaign_id)).where(_crashed(CampaignItem)).distinct()
     async with ctx.database.reading() as session:
-        campaigns = (await session.scalars(crashed.distinct())).all()
+        campaigns = (await session.scalars(of_items)).all()
     for campaign_id in campaigns:
         await steers(campaign_id, "retry")(hands)
     return True
+
+
+def _crashed(model: type[Claimable]) -> ColumnElement[bool]:
+    return (col(model.outcome) == Outcome.SET_ASIDE) & (col(model.crashes) > 0)
 
 
 def reports(grant_id: str, key: str) -> Work:

@@ -8,7 +8,7 @@ WHO = "simulation_who"
 _SETTLED_TWICE = """
 CREATE TRIGGER simulation_settled_{table} AFTER UPDATE ON {table}
 WHEN OLD.settled_at IS NOT NULL AND (NEW.settled_at IS NOT NULL OR '{table}' != 'campaign_item')
-  AND NOT ('{table}' = 'event' AND NEW.settled_at IS NULL AND OLD.outcome = 'set_aside' AND {who}() LIKE 'admin %')
+  AND NOT (NEW.settled_at IS NULL AND OLD.outcome = 'set_aside' AND {who}() LIKE 'admin %')
   AND (NEW.settled_at IS NOT OLD.settled_at OR NEW.outcome IS NOT OLD.outcome)
 BEGIN
   INSERT INTO {broken} VALUES ('a row of {table} that was settled was settled again: ' || NEW.id || ', '
