@@ -157,7 +157,7 @@ class Intake:
     def _refuse(self, batch: Sequence[_Waiting], error: Exception) -> None:
         """Give up those who wait; whoever was answered is in the spool, and was not refused."""
         self._spooling.are_not_stored(event for event, _ in batch)
-        refused = [stored for _, stored in batch if not _is_good(stored)]
+        refused = [stored for _, stored in batch if not _was_answered(stored)]
         if refused:
             log.error("intake.not_stored", events=len(refused), error=type(error).__name__)
         for stored in refused:
@@ -165,5 +165,5 @@ class Intake:
                 stored.set_exception(NotStored(type(error).__name__))
 
 
-def _is_good(stored: "asyncio.Future[bool]") -> bool:
+def _was_answered(stored: "asyncio.Future[bool]") -> bool:
     return stored.done() and not stored.cancelled() and stored.exception() is None

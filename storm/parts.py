@@ -7,8 +7,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,6 +125,17 @@ class Parts:
                 with suppress(ProcessLookupError):
                     os.killpg(self.children[name].process.pid, signal.SIGKILL)
         await asyncio.gather(*(asyncio.to_thread(self.children[name].stop, seconds=20) for name in names))
+
+    @asynccontextmanager
+    async def run_by(self, program: str, *names: str, environ: Mapping[str, str] | None = None) -> AsyncIterator[None]:
+        """Let parts be run by another program for the length of the block, and by their own again after it."""
+        await self.end(*names)
+        try:
+            await self.start(*names, program=program, environ=environ)
+            yield
+        finally:
+            await self.end(*names)
+            await self.start(*names)
 
     async def look_after(self) -> None:
         """Start again what dies by itself, as a supervisor does, until cancelled; such deaths are counted."""

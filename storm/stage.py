@@ -48,7 +48,7 @@ class Stage:
     interrupted: int = 0
     ambiguous: list[tuple[float, float]] = field(default_factory=list)
     """The stretches in which answers of Nylas may have been lost, in seconds since 1970."""
-    baits: set[asyncio.Task[None]] = field(default_factory=set)
+    baits: set[asyncio.Task[object]] = field(default_factory=set)
     """What a fault of Nylas was to strike, as far as it may be under way yet."""
     without_valkey: list[tuple[float, float]] = field(default_factory=list)
     """The stretches in which Valkey was paused or dead."""

@@ -16,6 +16,7 @@ from storm.stage import DidNotFire, Stage, until
 DOWN, STOPPED_FOR, LOCKED_FOR, FULL_FOR = 1.5, 4.0, 4.0, 4.0
 ROOM = 16 * 1_024
 FULL = "database or disk is full"
+FULL_WITHIN, BAIT_EVERY = 20.0, 0.1
 
 
 async def crash_postgres(stage: Stage, draw: int) -> str:
@@ -82,18 +83,19 @@ async def fill_sqlite(stage: Stage, draw: int) -> str:
     """Let SQLite take no page more (`PRAGMA max_page_count`), whoever opens a database and whichever."""
     parts, names = stage.parts, ("web", *WORKERS)
     stage.interrupted += len(WORKERS) * CONCURRENCY
-    await parts.end(*names)
     before = sum(parts.said(name, FULL) for name in names)
     refused = sum(stage.courier.refused.values())
-    await parts.start(*names, program="storm.filled")
-    await asyncio.sleep(FULL_FOR)
+    async with parts.run_by("storm.filled", *names):
+        ends = time.monotonic() + FULL_WITHIN
+        await asyncio.sleep(FULL_FOR)
+        while sum(parts.said(name, FULL) for name in names) == before and time.monotonic() < ends:
+            stage.baits.add(asyncio.create_task(stage.hint()))  # the pages that it has may have room yet
+            await asyncio.sleep(BAIT_EVERY)
     told = sum(parts.said(name, FULL) for name in names) - before
     refused = sum(stage.courier.refused.values()) - refused
-    await parts.end(*names)
-    await parts.start(*names)
     if not told:
         raise DidNotFire("nobody was told that the database is full")
-    return f"no database took a page more for {FULL_FOR} s: {told} times it was said, {refused} webhooks were refused"
+    return f"no database took a page more: {told} times it was said, {refused} webhooks were refused"
 
 
 async def cap_sqlite(stage: Stage, draw: int) -> str:

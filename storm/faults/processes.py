@@ -124,12 +124,9 @@ async def skew_worker(stage: Stage, draw: int) -> str:
     """Let one worker run for a while with a clock that is ten minutes off, ahead or behind."""
     name, seconds = WORKERS[draw % 2], SKEW if draw % 4 < 2 else -SKEW
     told = {"STORM_SKEW_SECONDS": str(seconds)}
-    await stage.parts.end(name)
-    await stage.parts.start(name, environ=told, program="storm.skewed")
-    await asyncio.sleep(SKEWED_FOR)
-    seen = stage.parts.said(name, "storm.skewed")
-    await stage.parts.end(name)
-    await stage.parts.start(name)
-    if not seen:
+    before = stage.parts.said(name, "storm.skewed")
+    async with stage.parts.run_by("storm.skewed", name, environ=told):
+        await asyncio.sleep(SKEWED_FOR)
+    if stage.parts.said(name, "storm.skewed") == before:
         raise DidNotFire(f"{name} went by the right clock")
     return f"{name} was {seconds:+d} s off for {SKEWED_FOR:.0f} s"
