@@ -1,5 +1,6 @@
 """Connections to SQLite: they keep what was answered for, hold the lock for as short as can be, and let go of it."""
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -85,6 +86,18 @@ class _HoldsBriefly(aiosqlite.Connection):
         self._thread.daemon = True
         self._timeout_ms = int(timeout * 1000)
         self._writes = False
+        self._stopping: asyncio.Future[None] | None = None
+
+    def stop(self) -> "asyncio.Future[None] | None":
+        """Have the thread close the file and end, once: asked again it has ended, and would never answer.
+
+        SQLAlchemy closes the connection of a task that was cancelled, and stops it if it is cancelled meanwhile; then
+        aiosqlite's `close`, which goes on by itself, stops it too. It waited for ever, and a program that ends waits
+        for it.
+        """
+        if self._stopping is None:
+            self._stopping = super().stop()
+        return self._stopping
 
     async def _execute(self, fn: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Do what aiosqlite has its thread do. Raises sqlite3.Error; ValueError, if the connection is closed."""

@@ -147,10 +147,11 @@ async def test_each_who_comes_is_kept_however_long_they_write(installed: None, d
 async def test_who_comes_just_before_web_gives_its_transaction_up_goes_on_waiting_and_is_kept(
     database: Database, database_url: str, arrivals: list[Arrival], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spoolings, "SOON", 0.3)
-    async with in_line(database, database_url, patience=timedelta(seconds=0.4)) as line:
+    monkeypatch.setattr(spoolings, "SOON", 0.4)
+    async with in_line(database, database_url, patience=timedelta(seconds=1.2)) as line:
         with another_writes(database), capture_logs() as logged:
             await line.keep(arrivals[:1])
+            await asyncio.sleep(0.6)  # 0.2 s are left, and then 1.2 s more
             await line.keep(arrivals[1:])
             assert sorted(await in_the_spool(database)) == ["a", "b", "c"]
             assert "intake.not_stored" not in [each["event"] for each in logged]  # nobody was refused

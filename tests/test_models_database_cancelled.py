@@ -86,3 +86,18 @@ async def test_a_connection_that_is_closed_while_rows_are_unread_lets_go_of_its_
         assert can_write(path)
         assert unread is not None
         await connection.invalidate()
+
+
+async def test_a_connection_that_is_stopped_while_it_is_closed_still_comes_to_its_end(database: Database) -> None:
+    """That is how SQLAlchemy closes it for a task that is cancelled twice: a program that ends waits for both."""
+    async with database.engine.connect() as connection:
+        raw = await connection.get_raw_connection()
+        opened: Any = raw.driver_connection
+        closing_it = asyncio.create_task(opened.close())
+        await asyncio.sleep(0)
+        opened.stop()
+        closing_it.cancel()
+        ended, waits = await asyncio.wait([closing_it], timeout=5)
+        assert ended
+        assert not waits
+        await connection.invalidate()
