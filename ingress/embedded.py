@@ -12,6 +12,11 @@ from pathlib import Path
 from ingress.children import Child, accepts, free_port
 
 NOBODY = 65534
+FOR_FLOODS = ("wal_compression=on", "min_wal_size=1GB", "max_wal_size=2GB")
+"""What makes PostgreSQL write less, and use the files of its log again.
+
+Each commit waits while it makes a new one, for 50 ms and more; 100,000 webhooks, with all that follows, fill sixty.
+"""
 
 
 class NoServer(Exception):
@@ -60,6 +65,7 @@ def start_postgres(directory: Path, *, port: int | None = None) -> tuple[Child, 
     command = [
         *(str(binaries / "postgres"), "-D", str(cluster), "-p", str(port), "-h", "127.0.0.1"),
         *("-c", "unix_socket_directories="),  # a socket's path may have 107 bytes only
+        *(part for setting in FOR_FLOODS for part in ("-c", setting)),
     ]
     child = Child(
         "postgres",

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from simulator.ailing import Ailing
 from simulator.answers import Json
 from simulator.clock import Clock
 from simulator.connectors import Connectors
@@ -52,7 +53,7 @@ class Grant:
     created_at: int
     updated_at: int
     _status: str
-    _ailing: "dict[str, Grant]" = field(repr=False)
+    _ailing: Ailing = field(repr=False)
     state: str | None = None
     name: str | None = None
     ip: str | None = None
@@ -73,9 +74,9 @@ class Grant:
     def grant_status(self, status: str) -> None:
         self._status = status
         if status == "valid":
-            self._ailing.pop(self.id, None)
+            self._ailing.drop(self)
         else:
-            self._ailing[self.id] = self
+            self._ailing.put([self])
 
     def view(self) -> Json:
         """Return what the API shows: never a secret, and no field that has no value."""
@@ -107,7 +108,7 @@ class Books:
         self.by_id: dict[str, Grant] = {}
         self.by_email: dict[str, Grant] = {}
         self.by_account: dict[str, Grant] = {}
-        self.ailing: dict[str, Grant] = {}
+        self.ailing = Ailing()
         self.timelines = {"created_at": Timeline("created_at"), "updated_at": Timeline("updated_at")}
         self._clock, self._ids, self._connectors = clock, ids, connectors
         self._numbered = 0
@@ -162,7 +163,7 @@ class Books:
         """Forget a grant for good; the same user will get another id."""
         del self.by_id[grant.id], self.by_email[grant.email.lower()]
         self.by_account.pop(grant.account_id or "", None)
-        self.ailing.pop(grant.id, None)
+        self.ailing.drop(grant)
         self._leaving.pop(grant.id, None)
         for timeline in self.timelines.values():
             timeline.remove(grant)
@@ -228,7 +229,7 @@ class Books:
         self.by_id.update((grant.id, grant) for grant in grants)
         self.by_email.update(by_email)
         self.by_account.update((grant.account_id, grant) for grant in grants if grant.account_id)
-        self.ailing.update((grant.id, grant) for grant in grants if grant.grant_status != "valid")
+        self.ailing.put(grant for grant in grants if grant.grant_status != "valid")
         for timeline in self.timelines.values():
             timeline.add(grants[0]) if len(grants) == 1 else timeline.add_many(grants)
 

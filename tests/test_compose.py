@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from redis import Redis
 from sqlalchemy import text
 
+from ingress.embedded import FOR_FLOODS
 from ingress.web import make_web
 from models.database import Database
 from tests.commands import leaf
@@ -175,6 +176,10 @@ def test_redis_refuses_rather_than_forgets_and_keeps_its_data() -> None:
     told = dict(zip(command[1::2], command[2::2], strict=True))
     assert told["--maxmemory-policy"] == "noeviction"
     assert told["--appendonly"] == "yes"
+
+
+def test_postgres_is_told_the_same_as_the_one_that_we_start_ourselves() -> None:
+    assert SERVICES["postgres"]["command"] == ["postgres", *(part for each in FOR_FLOODS for part in ("-c", each))]
 
 
 def test_every_part_that_runs_on_has_a_health_check() -> None:

@@ -144,6 +144,9 @@ async def test_the_few_that_are_invalid_are_listed_in_order_with_pages_and_bound
     assert await invalid(before=at - 1) == ailing[:1]
     await custom(nylas, "google", refresh_token="t:user000004@example.com")
     assert ailing[0] not in await invalid()
+    await nylas.post(f"/_sim/grants/{ids[0]}/expire")
+    await nylas.delete(f"/v3/grants/{ailing[1]}")
+    assert await invalid() == [ailing[2], ids[0]]
 
 
 async def test_aliases_are_shown_on_demand_where_the_provider_has_them(nylas: httpx.AsyncClient) -> None:

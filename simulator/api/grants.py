@@ -9,7 +9,8 @@ from simulator.asked import Asked
 from simulator.books import Grant
 from simulator.people import KNOWN_BY_ALIAS, aliases_of
 from simulator.state import State
-from simulator.timeline import Timeline
+
+INVALID = "invalid"
 
 
 async def list_grants(state: State, asked: Asked) -> Answer:
@@ -24,20 +25,26 @@ async def list_grants(state: State, asked: Asked) -> Answer:
     if asked.query.get("provider") and (lag := state.limits.provider_filter_lag_s):
         fits += _created(None, state.now() - lag)
 
+    found = _named(state, asked)
+    if found is not None:
+        found = timeline.sort(found, newest_first=newest_first)
+    elif asked.query.get("grant_status") == INVALID:
+        found = state.books.ailing.in_order(sort_by, newest_first=newest_first)
+    elif status := asked.query.get("grant_status"):
+        fits.append(lambda grant: grant.grant_status == status)
     # since and before are about created_at, whatever the list is sorted by.
-    few = _few(state, asked, timeline, offset + limit)
-    if few is not None or sort_by != "created_at":
+    if found is not None or sort_by != "created_at":
         fits += _created(since, before)
         since = before = None
-    if few is not None:
-        walk = iter(timeline.sort(few, newest_first=newest_first))
-    elif not fits:
+    if found is not None:
+        fitting = [grant for grant in found if all(fit(grant) for fit in fits)] if fits else found
+        return _page(fitting[offset : offset + limit], limit, offset)
+    if not fits:
         walk = timeline.walk(since=since, before=before, newest_first=newest_first, skip=offset)
         return _page(list(islice(walk, limit)), limit, offset)
-    else:
-        walk = timeline.walk(since=since, before=before, newest_first=newest_first)
-    fitting = (grant for grant in walk if all(fit(grant) for fit in fits))
-    return _page(list(islice(fitting, offset, offset + limit)), limit, offset)
+    walk = timeline.walk(since=since, before=before, newest_first=newest_first)
+    passing = (grant for grant in walk if all(fit(grant) for fit in fits))
+    return _page(list(islice(passing, offset, offset + limit)), limit, offset)
 
 
 async def get_grant(state: State, asked: Asked) -> Answer:
@@ -98,17 +105,16 @@ def _page(grants: list[Grant], limit: int, offset: int) -> Answer:
     return data([grant.view() for grant in grants], limit=limit, offset=offset)
 
 
-def _few(state: State, asked: Asked, timeline: Timeline, wanted: int) -> list[Grant] | None:
-    """Return the grants that a filter leaves, where looking them up is less work than walking past all others."""
-    books, query = state.books, asked.query
-    if email := query.get("email"):
-        return [found] if (found := books.by_email.get(email.lower())) else []
-    if accounts := _accounts(asked):
-        return [books.by_account[account] for account in accounts if account in books.by_account]
-    status, ailing = query.get("grant_status"), len(books.ailing)
-    if status and status != "valid" and ailing * ailing < len(books.by_id) * wanted:
-        return list(books.ailing.values())
-    return None
+def _named(state: State, asked: Asked) -> list[Grant] | None:
+    """Return the grants of an address or of accounts that were asked for, with the status that was; else None."""
+    books, status = state.books, asked.query.get("grant_status")
+    if email := asked.query.get("email"):
+        named = [books.by_email.get(email.lower())]
+    elif accounts := _accounts(asked):
+        named = [books.by_account.get(account) for account in accounts]
+    else:
+        return None
+    return [grant for grant in named if grant and (not status or grant.grant_status == status)]
 
 
 def _accounts(asked: Asked) -> set[str]:
@@ -128,8 +134,6 @@ def _created(since: int | None, before: int | None) -> list[Callable[[Grant], bo
 
 def _filters(asked: Asked) -> list[Callable[[Grant], bool]]:
     fits: list[Callable[[Grant], bool]] = []
-    if status := asked.query.get("grant_status"):
-        fits.append(lambda grant: grant.grant_status == status)
     if provider := asked.query.get("provider"):
         fits.append(lambda grant: grant.provider == provider)
     if ip := asked.query.get("ip"):

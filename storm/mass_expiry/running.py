@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlmodel import col
 
 from lifecycle import GrantStatus
@@ -31,6 +31,7 @@ CONCURRENCY = 50
 SENDERS = 2
 IMPORTED_WITHIN = 900.0
 NOTICES_AN_HOUR = 5_000
+LOG_FILES = 60
 USUAL = ("EVERGRANT_INCIDENT_GRANTS", "EVERGRANT_INCIDENT_SHARE", "EVERGRANT_BRAKE_NOTICES")
 LOOKED_AT_EACH = 2.0
 NO_PROGRESS_FOR = 240.0
@@ -57,6 +58,8 @@ async def mass_expiry(
         await parts.start("valkey", "simulator", "product", *(["postgres"] if on_postgres else []))
         async with Nylas(parts.nylas, parts.planted.api_key) as nylas:
             ids = await _prepare(parts, nylas, grants)
+            if on_postgres:
+                await _fill_the_log(database)
             await parts.start(*ours)
             tell(f"{grants} grants are imported, and all parts are up")
             outcome = Reckoning(grants, CREDENTIAL, NOTICES_AN_HOUR)
@@ -82,6 +85,17 @@ async def _prepare(parts: Parts, nylas: Nylas, grants: int) -> list[str]:
     await nylas.control("DELETE", "calls")
     ids: list[str] = seeded["grants"]
     return ids
+
+
+async def _fill_the_log(database: Database) -> None:
+    """Leave PostgreSQL with as many files of its log to use again as one has that did not start a minute ago."""
+    async with database.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        await connection.execute(text("CREATE TABLE filler (number INTEGER)"))
+        for number in range(LOG_FILES):  # one that nothing was written to is not left for the next
+            await connection.execute(text("INSERT INTO filler VALUES (:number)"), {"number": number})
+            await connection.execute(text("SELECT pg_switch_wal()"))
+        await connection.execute(text("DROP TABLE filler"))
+        await connection.execute(text("CHECKPOINT"))
 
 
 async def _happen(
