@@ -40,5 +40,6 @@ class Incident(Claimable, table=True):
     canary: str | None = Field(default=None, max_length=128)
     probed_at: datetime | None = None
     since: datetime | None = None
-    """For a webhook that was silent: from when on what it said is in doubt."""
+    """From when on a grant that was seen to expire belongs to it; for a webhook that was silent: from when on what it
+    said is in doubt."""
     until: datetime | None = None

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from lifecycle import GrantStatus, Spell
-from lifecycle.incidents import NARROWEST_FIRST, Scope, have_one_cause, most_with_one_cause
+from lifecycle.incidents import NARROWEST_FIRST, OF_GRANTS, Scope, have_one_cause, most_with_one_cause
 from lifecycle.tidings import Step, Tiding
 from models import MOOT, Grant, GrantData, HeldBy, Incident, Notice, TransitionData
 from models.prepared import Prepared
@@ -136,7 +136,7 @@ async def _open(
         now=now,
         grants=failed,
         canary=await session.scalar(canary),
-        since=await session.scalar(select(func.min(col(Grant.expiry_seen_at))).where(failing)),
+        since=await _began(ctx, session, failing, since),
     ) or await the_open(session, ctx, scope, subject)
     if incident:
         hold = (
@@ -151,6 +151,23 @@ async def _open(
         )
         await session.execute(hold.execution_options(synchronize_session=False))
     return incident
+
+
+async def _began(ctx: Context, session: AsyncSession, failing: ColumnElement[bool], since: datetime) -> datetime:
+    """Say from when on a grant that was seen to expire belongs to an incident that opens now.
+
+    Not from the first that is known here: of looks that go side by side, what was seen first may be written down last.
+    So from `since` on, where the window begins; or from where another incident was closed, if none failed before that.
+    """
+    first = await session.scalar(select(func.min(col(Grant.expiry_seen_at))).where(failing))
+    closed = await session.scalar(
+        select(func.max(col(Incident.settled_at))).where(
+            col(Incident.application_id) == ctx.application_id,
+            col(Incident.scope).in_(OF_GRANTS),
+            col(Incident.settled_at) >= since,
+        )
+    )
+    return min(first or since, closed or since)
 
 
 def _is_covered(ctx: Context, incidents: Sequence[Incident], credential: str | None, provider: str) -> bool:

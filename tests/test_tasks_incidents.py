@@ -170,6 +170,23 @@ async def test_those_that_fail_later_join_the_incident_until_it_is_over(
     assert await held(ctx) == {HeldBy.INCIDENT: 25}
 
 
+async def test_what_was_seen_before_the_incident_and_is_written_down_after_it_is_held_as_well(
+    ctx: Context, sim: Running, clock: SetClock
+) -> None:
+    """Of looks that go side by side, those that were asked for first may well come last."""
+    ids = await known(ctx, sim, 25, credential_id=ACCOUNT)
+    clock.forward(minutes=1)
+    await fail(ctx, sim, *ids[:20])
+    clock.forward(seconds=-1)
+    await fail(ctx, sim, *ids[20:])
+
+    assert await held(ctx) == {HeldBy.INCIDENT: 25}
+    clock.forward(minutes=5)
+    await second_looks(ctx)
+    assert await goes_out(ctx) == {"incident.opened": 1}
+    assert await held(ctx) == {HeldBy.INCIDENT: 25}
+
+
 async def test_a_grant_that_recovers_meanwhile_has_what_was_held_withdrawn(
     ctx: Context, sim: Running, clock: SetClock
 ) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlmodel import col
 
 from lifecycle import GrantStatus
@@ -14,6 +14,7 @@ from simulator import Running
 from tasks.campaigns.starting import start_campaigns
 from tasks.campaigns.working import reauthenticate
 from tasks.context import Context
+from tasks.incidents import its_grants
 from tasks.probing import campaign_of, probe
 from tests.conftest import Rings, SetClock, another_worker
 from tests.failing_together import (
@@ -95,6 +96,26 @@ async def test_when_half_recover_the_others_are_told_and_only_they(
     assert await told_of(ctx, NoticeKind.EXPIRED) == set(still)
     assert await told_of(ctx, NoticeKind.REAUTH_REQUIRED) == set(still)
     assert await held(ctx) == {}
+
+
+async def test_those_that_an_incident_was_over_for_do_not_belong_to_the_next(
+    ctx: Context, sim: Running, clock: SetClock, failed: list[str]
+) -> None:
+    canary = (await the_incident(ctx)).canary
+    still = [grant_id for grant_id in failed if grant_id != canary][:12]
+    again = sorted(set(failed) - set(still))
+    work_again(sim, *again)
+    await probes(ctx, clock, minutes=3)
+    clock.forward(minutes=1)
+
+    await fail(ctx, sim, *again)
+
+    first, second = await incidents(ctx)
+    async with ctx.database.reading() as session:
+        members = set(await session.scalars(select(col(Grant.id)).where(its_grants(ctx, second))))
+    assert (members, second.since) == (set(again), first.settled_at)
+    assert await told_of(ctx, NoticeKind.EXPIRED) == set(still)
+    assert await held(ctx) == {HeldBy.INCIDENT: 13}
 
 
 async def test_what_no_second_look_has_confirmed_yet_is_told_only_after_one(
