@@ -149,7 +149,7 @@ def test_a_pickled_message_is_refused_and_never_opened(worker: ProbeWorker, redi
     honest = json.dumps([["after", 0], {}, {}]).encode()
     redis.lpush(KEY_PREFIX + QUEUE, forged(honest, content_type="application/json", encoding="utf-8"))
 
-    worker.until(lambda: worker.told("after", "done") == 1 and worker.unacked == 0)
+    worker.until(lambda: worker.told("after", "done") == worker.told("after", "ended") == 1 and worker.unacked == 0)
     assert not trap.exists()
     assert "ContentDisallowed" in worker.log.read_text()
     assert worker.waiting == 0
@@ -174,7 +174,7 @@ def test_a_malformed_message_does_not_stop_the_worker(worker: ProbeWorker, redis
     redis.lpush(KEY_PREFIX + QUEUE, forged(body, content_type="application/json", encoding="utf-8"))
     honest = json.dumps([["after", 0], {}, {}]).encode()
     redis.lpush(KEY_PREFIX + QUEUE, forged(honest, content_type="application/json", encoding="utf-8"))
-    worker.until(lambda: worker.told("after", "done") == 1)
+    worker.until(lambda: worker.told("after", "done") == worker.told("after", "ended") == 1)
 
 
 def test_nothing_is_kept_after_a_task_and_every_key_of_the_broker_has_our_prefix(
