@@ -15,7 +15,7 @@ NOBODY = 65534
 FOR_FLOODS = ("wal_compression=on", "min_wal_size=1GB", "max_wal_size=2GB")
 """What makes PostgreSQL write less, and use the files of its log again.
 
-Each commit waits while it makes a new one, for 50 ms and more; 100,000 webhooks, with all that follows, fill sixty.
+Each commit waits while it makes a new one, for 10 to 160 ms; 100,000 webhooks, with what follows meanwhile, fill forty.
 """
 
 

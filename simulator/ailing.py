@@ -1,8 +1,9 @@
 """The grants that are not valid, in order while they stay the same: a page of a hundred thousand costs no sort."""
 
 from collections.abc import Iterable
-from operator import attrgetter
 from typing import TYPE_CHECKING
+
+from simulator.timeline import Timeline
 
 if TYPE_CHECKING:
     from simulator.books import Grant
@@ -13,7 +14,7 @@ class Ailing:
 
     def __init__(self) -> None:
         self._by_id: dict[str, Grant] = {}
-        self._orders: dict[tuple[str, bool], list[Grant]] = {}
+        self._orders: dict[tuple[Timeline, bool], list[Grant]] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -29,9 +30,9 @@ class Ailing:
         if self._by_id.pop(grant.id, None):
             self._orders.clear()
 
-    def in_order(self, moment: str, *, newest_first: bool) -> "list[Grant]":
-        """Return all of them, by one of their times."""
-        order = moment, newest_first
+    def in_order(self, timeline: Timeline, *, newest_first: bool) -> "list[Grant]":
+        """Return all of them in the order of a timeline."""
+        order = timeline, newest_first
         if order not in self._orders:
-            self._orders[order] = sorted(self._by_id.values(), key=attrgetter(moment, "number"), reverse=newest_first)
+            self._orders[order] = timeline.sort(self._by_id.values(), newest_first=newest_first)
         return self._orders[order]

@@ -9,8 +9,7 @@ from simulator.asked import Asked
 from simulator.books import Grant
 from simulator.people import KNOWN_BY_ALIAS, aliases_of
 from simulator.state import State
-
-INVALID = "invalid"
+from simulator.timeline import Timeline
 
 
 async def list_grants(state: State, asked: Asked) -> Answer:
@@ -25,26 +24,21 @@ async def list_grants(state: State, asked: Asked) -> Answer:
     if asked.query.get("provider") and (lag := state.limits.provider_filter_lag_s):
         fits += _created(None, state.now() - lag)
 
-    found = _named(state, asked)
-    if found is not None:
-        found = timeline.sort(found, newest_first=newest_first)
-    elif asked.query.get("grant_status") == INVALID:
-        found = state.books.ailing.in_order(sort_by, newest_first=newest_first)
-    elif status := asked.query.get("grant_status"):
+    found = _looked_up(state, asked, timeline, newest_first=newest_first)
+    if found is None and (status := asked.query.get("grant_status")):
         fits.append(lambda grant: grant.grant_status == status)
     # since and before are about created_at, whatever the list is sorted by.
     if found is not None or sort_by != "created_at":
         fits += _created(since, before)
         since = before = None
-    if found is not None:
-        fitting = [grant for grant in found if all(fit(grant) for fit in fits)] if fits else found
-        return _page(fitting[offset : offset + limit], limit, offset)
-    if not fits:
-        walk = timeline.walk(since=since, before=before, newest_first=newest_first, skip=offset)
-        return _page(list(islice(walk, limit)), limit, offset)
-    walk = timeline.walk(since=since, before=before, newest_first=newest_first)
-    passing = (grant for grant in walk if all(fit(grant) for fit in fits))
-    return _page(list(islice(passing, offset, offset + limit)), limit, offset)
+    skip = 0 if fits else offset
+    walk = (
+        timeline.walk(since=since, before=before, newest_first=newest_first, skip=skip)
+        if found is None
+        else found[skip:]
+    )
+    fitting = (grant for grant in walk if all(fit(grant) for fit in fits))
+    return _page(list(islice(fitting, offset - skip, offset - skip + limit)), limit, offset)
 
 
 async def get_grant(state: State, asked: Asked) -> Answer:
@@ -105,16 +99,17 @@ def _page(grants: list[Grant], limit: int, offset: int) -> Answer:
     return data([grant.view() for grant in grants], limit=limit, offset=offset)
 
 
-def _named(state: State, asked: Asked) -> list[Grant] | None:
-    """Return the grants of an address or of accounts that were asked for, with the status that was; else None."""
+def _looked_up(state: State, asked: Asked, timeline: Timeline, *, newest_first: bool) -> list[Grant] | None:
+    """Return those of the address, the accounts or the status that are asked for, if that takes no walk past others."""
     books, status = state.books, asked.query.get("grant_status")
     if email := asked.query.get("email"):
         named = [books.by_email.get(email.lower())]
     elif accounts := _accounts(asked):
         named = [books.by_account.get(account) for account in accounts]
     else:
-        return None
-    return [grant for grant in named if grant and (not status or grant.grant_status == status)]
+        return books.ailing.in_order(timeline, newest_first=newest_first) if status == "invalid" else None
+    standing = [grant for grant in named if grant and (not status or grant.grant_status == status)]
+    return timeline.sort(standing, newest_first=newest_first)
 
 
 def _accounts(asked: Asked) -> set[str]:
