@@ -1,16 +1,19 @@
 """Child processes on a leash: they end with us, whatever becomes of us."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 LEASH = Path(__file__).with_name("leash.py")
+OURS = range(15_000, 32_000)
 
 
 class DidNotStart(Exception):
@@ -96,10 +99,17 @@ def stop_all(children: Sequence[Child]) -> None:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody uses now, nor will by chance before it is listened at.
+
+    It is none of those that systems take for outgoing connections, from 32768 or 49152 on: these took it meanwhile.
+    Raises OSError if many that were tried are all taken.
+    """
+    for _ in range(100):
+        port = secrets.choice(OURS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError(f"none of a hundred ports of 127.0.0.1 from {OURS.start} to {OURS.stop} is free")
 
 
 def accepts(port: int) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -12,7 +13,8 @@ import asyncpg
 import pytest
 from redis import Redis
 
-from ingress.children import Child, DidNotStart, accepts, free_port
+from ingress import children
+from ingress.children import OURS, Child, DidNotStart, accepts, free_port
 from ingress.embedded import start_postgres, start_valkey
 
 ROOT = Path(__file__).parents[1]
@@ -243,3 +245,21 @@ def test_a_program_that_dies_is_started_again_after_waits_that_grow(python: str,
     assert all("bad" in line and "exit_code=2" in line for line in died)
     assert told.endswith("stopped\n")
     assert "No such command" in (tmp_path / "bad.log").read_text()
+
+
+def test_a_free_port_is_free_and_none_that_an_outgoing_connection_takes() -> None:
+    with (
+        socket.create_server(("127.0.0.1", free_port())) as taken,
+        socket.create_connection(taken.getsockname()) as out,
+    ):
+        assert taken.getsockname()[1] in OURS
+        assert out.getsockname()[1] not in OURS
+
+
+def test_a_port_that_is_taken_is_not_free_and_it_is_said_if_all_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(children, "OURS", range(port, port + 1))
+        with pytest.raises(OSError, match="none of a hundred ports"):
+            free_port()
+    assert free_port() == port
