@@ -139,5 +139,7 @@ class Books:
     without_valkey: list[float] = field(default_factory=list)
     late: float = 0.0
     """By how much a timer of the storm's own was late, at its p99: so much of what it measures is its own."""
+    disk: list[float] = field(default_factory=list)
+    """Seconds after which small writes of the storm's own were durable, when all was calm."""
     growth: dict[str, float | None] = field(default_factory=dict)
     """None: nothing became old enough to be measured."""

@@ -68,6 +68,7 @@ async def all_books(stage: Stage, arriving: Arriving) -> Books:
         interrupted=stage.interrupted,
         ambiguous=stage.ambiguous,
         calm=[_took(one) for one in answered if not within(one.at, one.seconds, stage.troubled)],
+        disk=[seconds for at, seconds in list(stage.disk) if not within(at, seconds, stage.troubled)],
         without_valkey=[_took(one) for one in answered if within(one.at, one.seconds, stage.without_valkey)],
     )
 

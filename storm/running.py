@@ -13,6 +13,7 @@ from storm.arriving import Arriving, pool
 from storm.books import Books
 from storm.closing import all_books, quiet, within
 from storm.courier import Courier
+from storm.disk import watched
 from storm.faults import FAULTS
 from storm.faults.processes import all_started
 from storm.growth import Growth
@@ -25,7 +26,7 @@ from storm.people import People
 from storm.plan import Plan, Wave
 from storm.processes import command_line
 from storm.release import Release
-from storm.stage import DidNotFire, Stage, until
+from storm.stage import BAIT, DidNotFire, Stage, until
 
 POOL = 25
 TICK = 0.01
@@ -94,7 +95,8 @@ async def run(plan: Plan, users: int, folder: Path, terms: Terms, *, tell: Tell)
             try:
                 await _prepare(stage, plan, users)
                 tell(f"all parts are up after {time.monotonic() - began:.0f} s")
-                return await _storm(stage, plan, terms, tell)
+                with watched(folder) as stage.disk:
+                    return await _storm(stage, plan, terms, tell)
             finally:
                 await courier.close()
                 await database.close()
@@ -111,11 +113,11 @@ async def _prepare(stage: Stage, plan: Plan, users: int) -> None:
     canary = await nylas.control("POST", "seed", {"grants": 1, "email_domain": "canary.example"})
     stage.canary = canary["grants"][0]
     stage.imported |= {*seeded["grants"], stage.canary}
-    for wave in plan.waves:
-        if any(arrival.act == "campaign" for arrival in wave.arrivals):
-            wanted = {"grants": POOL, "status": "invalid", "credential_id": pool(wave.number)}
-            pooled = await nylas.control("POST", "seed", {**wanted, "email_domain": f"{pool(wave.number)}.example"})
-            stage.imported |= set(pooled["grants"])
+    with_campaign = [wave for wave in plan.waves if any(arrival.act == "campaign" for arrival in wave.arrivals)]
+    for credential in (BAIT, *(pool(wave.number) for wave in with_campaign)):
+        wanted = {"grants": POOL, "status": "invalid", "credential_id": credential}
+        pooled = await nylas.control("POST", "seed", {**wanted, "email_domain": f"{credential}.example"})
+        stage.imported |= set(pooled["grants"])
     hook = {"url": f"{parts.web}/webhooks/nylas", "secret": parts.planted.webhook_secret}
     await nylas.control("POST", "webhooks", hook)
     await nylas.control("POST", "delivery", {"parallel": 16, "retry_waits_ms": [2_000, 15_000]})

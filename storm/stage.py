@@ -17,10 +17,14 @@ from models import Event
 from models.database import Database
 from models.kinds import GRANT_UPDATED
 from storm.courier import Courier
+from storm.disk import Looks
 from storm.nylas import Nylas
 from storm.office import Office
 from storm.parts import Parts
 from storm.people import People
+
+BAIT = "bait"
+"""The credential of grants that are there to be renewed when a fault needs that."""
 
 
 class DidNotFire(Exception):
@@ -54,6 +58,7 @@ class Stage:
     """The stretches in which Valkey was paused or dead."""
     troubled: list[tuple[float, float]] = field(default_factory=list)
     """The stretches from a fault's beginning to when all was well again."""
+    disk: Looks = field(default_factory=list)
 
     async def hint(self) -> datetime:
         """Bring a hint about the canary, and return the moment that it carries."""
@@ -81,10 +86,14 @@ class Stage:
         return False
 
     def note_answers(self) -> None:
-        """Write down when each webhook was answered, how long that took, and when there was trouble."""
-        answers = [(one.at, one.seconds, one.taken) for one in self.courier.answered]
-        noted = json.dumps({"answered": answers, "troubled": self.troubled, "without_valkey": self.without_valkey})
-        (self.parts.folder / "answers.json").write_text(noted)
+        """Write down when and how soon each webhook was answered, how the disk was, and when there was trouble."""
+        noted = {
+            "answered": [(one.at, one.seconds, one.taken) for one in self.courier.answered],
+            "disk": self.disk,
+            "troubled": self.troubled,
+            "without_valkey": self.without_valkey,
+        }
+        (self.parts.folder / "answers.json").write_text(json.dumps(noted))
 
     async def product_has_heard(self) -> int:
         """How many entries the product's books have; 0 while it does not answer."""

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from rich.table import Table
 
 from storm.books import Books
+from storm.disk import said
 from storm.invariants import PROMISES, extra_calls, judged, quantile
 from storm.running import Outcome
 
@@ -40,6 +41,7 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str, untimed: bool = Fa
         ("intake p99, calm", _latency(books.calm)),
         ("intake p99, no Valkey", _latency(books.without_valkey)),
         ("a timer of the storm's own, p99", f"{books.late * 1_000:.0f} ms late"),
+        ("a small durable write meanwhile", said(books.disk)),
         *outcome.counts.items(),
         ("given up by the storm", ", ".join(outcome.given_up) or "nothing"),
         ("deaths that nobody ordered", ", ".join(f"{one.name} ({one.code})" for one in outcome.deaths) or "none"),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from storm.stage import DidNotFire, Stage, until
+from storm.stage import BAIT, DidNotFire, Stage, until
 
 STRIKES_WITHIN, BY_COMMAND_WITHIN = 20.0, 90.0
 """Renewals come of a command alone, which may take long to begin."""
@@ -31,12 +31,15 @@ def on(
     ambiguous: bool = False,
     **how: Any,
 ) -> Blow:
-    """Make a fault that strikes so many calls, and is over when the last of them has ended for its caller."""
+    """Make a fault that strikes so many calls, and is over when the last of them has ended for its caller.
+
+    What strikes renewals alone asks for some itself: those of its wave's campaign may be over before it begins.
+    """
 
     async def blow(stage: Stage, draw: int) -> str:
         before = await stage.nylas.struck(name)
         await stage.nylas.control("POST", "faults", {**calls, **how, "name": name, "count": count})
-        bait = asyncio.create_task(_bait(stage, draw))
+        bait = asyncio.create_task(_renewals(stage) if calls is RENEWALS else _bait(stage, draw))
 
         async def all_struck() -> bool:
             return await stage.nylas.struck(name) - before >= count
@@ -59,9 +62,14 @@ def on(
 
 
 async def _bait(stage: Stage, draw: int) -> None:
-    """Give cause for calls of each sort, whatever else arrives."""
+    """Give cause for calls that read, and for exchanges of codes, whatever else arrives."""
     users = [stage.users[(draw + number) % len(stage.users)] for number in range(2)]
     await asyncio.gather(stage.hint(), *(stage.people.sign_in(user) for user in users))
+
+
+async def _renewals(stage: Stage) -> None:
+    """Have grants renewed which no wave's campaign renews."""
+    await stage.office.start_campaign(BAIT)
 
 
 async def all_401(stage: Stage, draw: int) -> str:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from storm.disk import said
 from storm.mass_expiry.reckoning import A_SECOND, AN_HOUR, Reckoning
 from storm.mass_expiry.running import mass_expiry
 
@@ -63,6 +64,7 @@ def table(outcome: Reckoning, *, on_postgres: bool) -> Table:
         "webhooks taken": f"{sending.taken} of {outcome.grants} in {sending.seconds:.1f} s",
         "webhooks refused, and brought again": dict(sending.refused) or "none",
         "intake p99": f"{p99}; a timer of the senders' own was {late} late",
+        "a small durable write meanwhile": said(sending.disk),
         "events, by their ends": dict(outcome.ends),
         "settled": ", ".join(f"{what} after {took:.1f} s" for what, took in outcome.settled_after.items()),
         "grants expired": f"{outcome.expired_here}; {outcome.expired_rightly} of them are invalid at Nylas",

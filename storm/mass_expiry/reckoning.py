@@ -24,6 +24,8 @@ class Sending:
     refused: Counter[str] = field(default_factory=Counter)
     answered: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
+    disk: list[float] = field(default_factory=list)
+    """After how long small writes of the storm's own were durable meanwhile."""
     seconds: float = 0.0
 
 

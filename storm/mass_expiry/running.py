@@ -20,6 +20,7 @@ from lifecycle import GrantStatus
 from models import Event, Grant, HeldBy, Incident, Notice, NoticeKind
 from models.database import Database
 from models.kinds import GRANT_EXPIRED, WEBHOOKS_DOUBTED
+from storm.disk import watched
 from storm.mass_expiry.reckoning import CALLS_A_SECOND, Opened, Reckoning, Sending
 from storm.nylas import Nylas
 from storm.office import Office
@@ -110,8 +111,10 @@ async def _happen(
         for sender in senders:
             assert sender.stdin
             sender.stdin.write(b"go\n")
-        said = await asyncio.gather(*(_what_it_said(sender) for sender in senders))
+        with watched(parts.folder) as looks:
+            said = await asyncio.gather(*(_what_it_said(sender) for sender in senders))
         outcome.sending = _together(said)
+        outcome.sending.disk = [took for _, took in looks]
         outcome.sending.seconds = time.monotonic() - began
         tell(f"{outcome.sending.taken} webhooks were taken after {outcome.sending.seconds:.1f} s")
         await _watch(database, outcome, began, tell)
