@@ -33,13 +33,16 @@ class Facts(TypedDict, total=False):
     request_id: str | None
     provider_error: str | None
     outcome_unknown: bool
+    under_way: bool
 
 
 class NylasError(Exception):
     """Nylas did not give us what we asked for.
 
     `outcome_unknown` tells whether the request may have had its effect all the same: after a lost
-    answer, a 5xx or a garbled success, look before doing it again. `type` is Nylas' error type, or
+    answer, a 5xx or a garbled success, look before doing it again. `under_way` tells whether it may
+    have it yet: Nylas was asked to change something, and had not answered when we gave up waiting;
+    then wait, too, before doing it again. `type` is Nylas' error type, or
     the OAuth `error` (RFC 6749, 5.2) from the token endpoint; `request_id` is what Nylas' support
     asks for. All texts are one printable line of at most `LONGEST` characters.
     """
@@ -49,6 +52,7 @@ class NylasError(Exception):
     request_id: str | None
     provider_error: str | None
     outcome_unknown: bool
+    under_way: bool
 
     def __init__(self, message: str, **facts: Unpack[Facts]) -> None:
         super().__init__(one_line(message))
@@ -57,6 +61,7 @@ class NylasError(Exception):
         self.request_id = _line_or_none(facts.get("request_id"))
         self.provider_error = _line_or_none(facts.get("provider_error"))
         self.outcome_unknown = facts.get("outcome_unknown", False)
+        self.under_way = facts.get("under_way", False)
 
 
 class Withheld(NylasError):

@@ -46,7 +46,7 @@ class Calls:
         self.codes: Counter[str] = Counter()
         self.code_ends: defaultdict[str, list[int | None]] = defaultdict(list)
         self.renewals: Counter[str] = Counter()
-        self.renewed_at: defaultdict[str, list[float]] = defaultdict(list)
+        self.renewed_at: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
         self.per_second: Counter[int] = Counter()
         self.statuses: Counter[str] = Counter()
         self.last: deque[Call] = deque(maxlen=KEPT)

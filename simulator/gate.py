@@ -46,7 +46,7 @@ def gated(state: State, template: str | None, handler: Handler, *, needs_key: bo
                 return refused.answer
             if path == "/v3/connect/custom" and (mailbox := _subject(asked, path)):
                 calls.renewals[mailbox] += 1
-                calls.renewed_at[mailbox].append(time.time())
+                calls.renewed_at[mailbox].append((call.arrived, time.time()))
             return answer
 
         status: int | None = None

@@ -111,8 +111,8 @@ class Truth:
     deleted: set[str] = field(default_factory=set)
     code_ends: dict[str, list[int | None]] = field(default_factory=dict)
     renewals: Counter[str] = field(default_factory=Counter)
-    renewed_at: dict[str, list[float]] = field(default_factory=dict)
-    """The moment of each renewal of a mailbox, in seconds since 1970."""
+    renewed_at: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """When each renewal of a mailbox came to Nylas, and when it was done, in seconds since 1970."""
 
 
 @dataclass(slots=True)

@@ -51,7 +51,7 @@ async def all_books(stage: Stage, arriving: Arriving) -> Books:
     )
     truth.expiries.update(arriving.expiries)
     truth.renewals.update(calls["renewals"])
-    truth.renewed_at.update(calls["renewed_at"])
+    truth.renewed_at |= {email: [(came, done) for came, done in each] for email, each in calls["renewed_at"].items()}
     stage.note_answers()
     answered = stage.courier.answered
     database = stage.database

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from math import ceil, inf
 
 from storm.books import Books, Heard, NoticeRow, TransitionRow
+from storm.renewing import extra_calls, impatient, unexplained
 
 STATUS_AT_NYLAS = {"valid": "valid", "invalid": "expired"}
 SET_ASIDE, DONE, SKIPPED = "set_aside", "done", "skipped"
@@ -186,31 +187,8 @@ def campaigns(books: Books) -> Iterator[str]:
             yield f"the item {item.id} of a campaign ended as {item.outcome}"
     if (extra := extra_calls(books)) > books.interrupted:
         yield f"{extra} renewals were done more than were asked for; {books.interrupted} can be explained"
-    yield from _unexplained(books)
-
-
-def extra_calls(books: Books) -> int:
-    """How many renewals were done beyond one for each time that an item was asked for."""
-    return sum(_extra(books).values())
-
-
-def _extra(books: Books) -> Counter[str]:
-    """How many of them are whose."""
-    asked = Counter[str]()
-    for item in books.items:
-        asked[(item.email or "").lower()] += item.asked
-    return +Counter({email: done - asked[email.lower()] for email, done in books.truth.renewals.items()})
-
-
-def _unexplained(books: Books) -> Iterator[str]:
-    """Say whose mailbox was renewed again although nothing had hindered anybody to know of the time before."""
-    if books.ambiguous is None:
-        return
-    for email, extra in _extra(books).items():
-        times = sorted(books.truth.renewed_at.get(email, []))[:-1]
-        doubtful = sum(any(began <= at <= ended for began, ended in books.ambiguous) for at in times)
-        if doubtful < extra:
-            yield f"{email} was renewed {extra} times too often; of {doubtful} of them the answer may have been lost"
+    yield from unexplained(books)
+    yield from impatient(books)
 
 
 def flips(books: Books) -> Iterator[str]:

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from storm.books import Books
 from storm.disk import said
-from storm.invariants import PROMISES, extra_calls, judged, quantile
+from storm.invariants import PROMISES, judged, quantile
+from storm.renewing import extra_calls
 from storm.running import Outcome
 
 SHOWN = 5

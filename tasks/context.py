@@ -23,6 +23,8 @@ LEASE = timedelta(seconds=15)
 BULK_CHUNKS_AT_ONCE = 4
 WRITERS_AT_ONCE = 4
 OUR_KEY_IS_REFUSED = timedelta(seconds=5)
+STILL_AT_WORK = timedelta(seconds=15)
+"""How long Nylas may still be at work on what we asked it to change, when we have given up waiting for an answer."""
 ONE_IS_REFUSED = 7
 """A grant is refused so often, while our key is good, before that is believed: for a minute at least."""
 
@@ -66,8 +68,11 @@ class Context:
 
         A refused API key is no word about any grant, and somebody will mend it: the work waits. That one grant alone is
         refused is not believed at once: a 401 that passes may be over by the time that the key is asked about.
+        What Nylas may be at work on yet is not asked for a second time meanwhile.
         """
         match error:
+            case Transient(under_way=True):
+                return STILL_AT_WORK + self.backoff(attempts)
             case Transient(retry_after=timedelta() as told):
                 return told + self.backoff(attempts)
             case Transient():

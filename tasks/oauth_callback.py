@@ -16,13 +16,12 @@ from models.sealing import Unsealable
 from nylas_api import NylasError, NylasGrant, tells_of_another_account
 from tasks.arrivals import came_as_another, came_back
 from tasks.claiming import Claim, each_alone, settle_error
-from tasks.context import Context
+from tasks.context import STILL_AT_WORK, Context
 from tasks.identities import another_came, in_words
 from tasks.looking import Look, look_at
 from tasks.recording import Cause
 
-# How long Nylas may still be at work on an exchange whose answer we never got, and how far its clock may be off ours.
-STILL_AT_WORK = timedelta(seconds=15)
+# How far Nylas' clock may be off ours.
 CLOCKS_APART = timedelta(minutes=1)
 
 

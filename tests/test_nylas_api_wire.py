@@ -69,6 +69,20 @@ async def test_the_deadline_bounds_the_whole_call_however_slowly_bytes_come(repl
     assert caught.value.outcome_unknown
 
 
+async def test_of_what_was_to_be_changed_it_is_told_that_nylas_may_be_at_work_on_it_yet() -> None:
+    async with nylas(hang, hang, hang_up, deadline=timedelta(seconds=0.3)) as (client, _):
+        with pytest.raises(errors.Unreachable) as late:
+            await client.grants.delete("g1")
+        with pytest.raises(errors.Unreachable) as only_read:
+            await client.grants.get("g1")
+        with pytest.raises(errors.Unreachable) as broken:
+            await client.grants.delete("g1")
+
+    assert (late.value.outcome_unknown, late.value.under_way) == (True, True)
+    assert (only_read.value.outcome_unknown, only_read.value.under_way) == (True, False)
+    assert (broken.value.outcome_unknown, broken.value.under_way) == (True, False)
+
+
 @pytest.mark.parametrize("over_httpcore", [False, True])
 async def test_a_refused_connection_leaves_no_doubt_that_nothing_happened(over_httpcore: bool) -> None:
     with socket.socket() as taken:

@@ -1,5 +1,7 @@
 """What the simulator counts beside the calls: strikes of faults, how codes ended, and renewals that were done."""
 
+import time
+
 import httpx
 import pytest
 
@@ -38,3 +40,12 @@ async def test_renewals_count_what_was_done_whatever_became_of_the_answer(http: 
         await http.post("/v3/connect/custom", json=ROOM)
 
     assert (await http.get("/_sim/calls")).json()["renewals"] == {"room": 1}
+
+
+async def test_of_each_renewal_it_is_known_when_it_came_and_when_it_was_done(http: httpx.AsyncClient) -> None:
+    began = time.time()
+    await http.post("/_sim/faults", json={"path": "/v3/connect/custom", "delay_ms": 200, "count": 1})
+    await http.post("/v3/connect/custom", json=ROOM)
+
+    [(came, done)] = (await http.get("/_sim/calls")).json()["renewed_at"]["room"]
+    assert began <= came <= done - 0.2

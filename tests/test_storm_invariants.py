@@ -41,8 +41,14 @@ def leave_untold(books: Books, place: int) -> None:
 def renew_again(books: Books, *, doubtful: float) -> None:
     """Let a mailbox be renewed once more than was asked for; answers may have been lost from that moment on."""
     books.truth.renewals["C@example.com"] += 1
-    books.truth.renewed_at["C@example.com"] = [2.0, 8.0]
+    books.truth.renewed_at["C@example.com"] = [(1.9, 2.0), (7.9, 8.0)]
     books.interrupted, books.ambiguous = 2, [(doubtful, 9.0)]
+
+
+def renew_too_soon(books: Books) -> None:
+    """Let a mailbox be renewed again while Nylas was still at work on the first time, since no answer had come."""
+    renew_again(books, doubtful=1.0)
+    books.truth.renewed_at["C@example.com"] = [(1.0, 2.0), (1.9, 2.1)]
 
 
 def as_they_should_be() -> Books:
@@ -137,6 +143,7 @@ BREACHES: dict[str, tuple[int, Callable[[Books], object]]] = {
     "an item fails": (5, lambda books: put(books.items, 0, outcome="failed")),
     "a renewal is done twice": (5, lambda books: books.truth.renewals.update({"C@example.com": 1})),
     "a mailbox is renewed again though nothing was in the way": (5, lambda books: renew_again(books, doubtful=5.0)),
+    "a mailbox is renewed again before Nylas may have done it": (5, renew_too_soon),
     "a grant expires here alone": (6, lambda books: books.truth.expiries.clear()),
     "a grant is taken for deleted": (6, lambda books: books.truth.deleted.clear()),
     "a secret is found": (7, lambda books: books.secrets_found.append("the API key stands in web.log")),

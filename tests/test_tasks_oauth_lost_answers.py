@@ -7,8 +7,8 @@ import pytest
 from lifecycle import GrantStatus
 from models import AuthSessionStatus, Outcome
 from simulator import Running
-from tasks.context import Context
-from tasks.oauth_callback import STILL_AT_WORK, exchange_codes
+from tasks.context import STILL_AT_WORK, Context
+from tasks.oauth_callback import exchange_codes
 from tests.conftest import SetClock, another_worker
 from tests.stories import (
     REDIRECT,

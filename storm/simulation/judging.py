@@ -7,7 +7,8 @@ from uuid import UUID
 
 from storm import reading
 from storm.books import Books, Truth
-from storm.invariants import codes, extra_calls, flips, notices, statuses, webhooks
+from storm.invariants import codes, flips, notices, statuses, webhooks
+from storm.renewing import extra_calls
 from storm.simulation.world import World
 from tasks.context import ONE_IS_REFUSED
 
