@@ -17,6 +17,7 @@ from models.sqlite import is_busy
 log = structlog.get_logger()
 
 WAITING_AT_MOST = 10_000
+WAITING_BYTES_AT_MOST = 64 * 1024 * 1024
 PAUSE = 0.03
 
 _Waiting = tuple[Arrival, "asyncio.Future[bool]"]
@@ -48,6 +49,7 @@ class Intake:
         self.came = 0
         """How many events have come so far."""
         self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
         self._more = asyncio.Event()
         self._put_back_once: set[UUID] = set()
         self._due: dict[str, list[UUID]] = defaultdict(list)
@@ -59,11 +61,12 @@ class Intake:
         `soon`: being kept in the spool is enough, where there is one; what is kept there counts as new.
         """
         self.came += 1
-        if len(self._waiting) >= WAITING_AT_MOST:
+        if len(self._waiting) >= WAITING_AT_MOST or self._waiting_bytes >= WAITING_BYTES_AT_MOST:
             raise NotStored("too many requests are waiting")
         loop = asyncio.get_running_loop()
         stored: asyncio.Future[bool] = loop.create_future()
         self._waiting.append((event, stored))
+        self._waiting_bytes += len(event.raw)
         self._more.set()
         timer = loop.call_later(self._patience, self._too_late, stored)
         if soon:
@@ -92,6 +95,7 @@ class Intake:
         while self._waiting and len(batch) < MOST_AT_ONCE and size < MOST_BYTES_AT_ONCE:
             batch.append(self._waiting.popleft())
             size += len(batch[-1][0].raw)
+        self._waiting_bytes -= size
         if not self._waiting:
             self._more.clear()
 
@@ -150,6 +154,7 @@ class Intake:
             (again if waits else others).append((event, stored))
         self._put_back_once.update(event.id for event, _ in again)
         self._waiting.extendleft(reversed(again))
+        self._waiting_bytes += sum(len(event.raw) for event, _ in again)
         if again:
             self._more.set()
         return others

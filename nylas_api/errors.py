@@ -41,8 +41,8 @@ class NylasError(Exception):
 
     `outcome_unknown` tells whether the request may have had its effect all the same: after a lost
     answer, a 5xx or a garbled success, look before doing it again. `under_way` tells whether it may
-    have it yet: Nylas was asked to change something, and had not answered when we gave up waiting;
-    then wait, too, before doing it again. `type` is Nylas' error type, or
+    have it yet: Nylas was asked to change something, and had not answered when we, or a proxy on
+    the way (504), gave up waiting; then wait, too, before doing it again. `type` is Nylas' error type, or
     the OAuth `error` (RFC 6749, 5.2) from the token endpoint; `request_id` is what Nylas' support
     asks for. All texts are one printable line of at most `LONGEST` characters.
     """

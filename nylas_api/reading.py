@@ -17,6 +17,7 @@ from nylas_api.secrecy import blot, forms_of, longest_first
 T = TypeVar("T")
 
 LONGEST_WAIT = timedelta(days=1)
+TIMED_OUT = 504
 LONGEST_ID = 128
 """The most characters of a request id that are kept; Nylas' own have 36 or fewer."""
 NO_SUCH_WEBHOOK = "70000"
@@ -100,6 +101,7 @@ def _refusal(
         request_id=_request_id(_said(body), headers, hidden),
         provider_error=blot(complaint.provider_error, hidden),
         outcome_unknown=kind is errors.Unavailable and (status not in range(400, 500) or status == 401),
+        under_way=kind is errors.Unavailable and status == TIMED_OUT and request.changes,
     )
     message = blot(_sentence(status, complaint, kind), hidden) or ""
     retry_after = read_retry_after(headers.get("retry-after"), now)

@@ -42,6 +42,11 @@ class Request(Generic[T_co]):
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
+    def changes(self) -> bool:
+        """Whether it may change something, so that it is not the same whether Nylas is at work on it once or twice."""
+        return self.method != "GET"
+
+    @property
     def hangs_on_the_key(self) -> bool:
         """Whether a 401 may speak of the API key."""
         return self.authorized and self.access_token is None

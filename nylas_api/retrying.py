@@ -53,8 +53,9 @@ class Course:
         """Say after how many seconds to try again, or False.
 
         Only what is safe is repeated: a call whose effect is the same when done twice, or one that
-        surely had none; and never one that spends an OAuth code. A provider's own limit is not waited
-        for here: it is one mailbox's trouble, and whoever owns the work can do other work meanwhile.
+        surely had none; and never one that spends an OAuth code, or that may be under way yet. A
+        provider's own limit is not waited for here: it is one mailbox's trouble, and whoever owns the
+        work can do other work meanwhile.
         """
         if not isinstance(error, Transient) or not self._is_safe_after(error) or self.attempts >= self.most_attempts:
             return False
@@ -67,7 +68,7 @@ class Course:
         return wait
 
     def _is_safe_after(self, error: NylasError) -> bool:
-        if self.request.spends_a_code:
+        if self.request.spends_a_code or error.under_way:
             return False
         return self.request.repeatable or not error.outcome_unknown
 

@@ -39,8 +39,8 @@ class Wire:
                 headers = _headers(response)
                 return response.status_code, headers, await self._read(response, headers)
         except TimeoutError:
-            what, changes = f"Nylas gave no whole answer within {seconds:.3g} s", request.method != "GET"
-            raise Unreachable(what, outcome_unknown=True, under_way=changes) from None
+            what = f"Nylas gave no whole answer within {seconds:.3g} s"
+            raise Unreachable(what, outcome_unknown=True, under_way=request.changes) from None
         except FAULTS as fault:
             sent = not never_sent(fault)
             what = "the connection to Nylas broke" if sent else "Nylas could not be reached"

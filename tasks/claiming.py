@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
@@ -30,7 +30,7 @@ from models.claims import (
 from models.database import is_away
 from models.kinds import NOTICE_DUE
 from nylas_api import NylasError
-from tasks.context import Context
+from tasks.context import STILL_AT_WORK, Context
 
 log = structlog.get_logger()
 
@@ -51,6 +51,8 @@ class Claim(Generic[Row]):
     token: UUID
     rows: list[Row]
     until: datetime
+    asked: set[UUID] = field(default_factory=set)
+    """Those of the rows for which Nylas is being asked to change something."""
 
     @property
     def lasts(self) -> bool:
@@ -214,12 +216,16 @@ async def _keep_renewing(held: Claim[Row]) -> None:
 
 
 async def _let_go(held: Claim[Row], *, reason: str, at_once: bool = False, crashed: bool = False) -> None:
-    """Let the rows be taken again: after a wait, or at once. They `crashed` where they may have been the cause."""
+    """Let the rows be taken again: after a wait, or at once. They `crashed` where they may have been the cause.
+
+    What Nylas was being asked to change it may be at work on yet, whatever became of us.
+    """
     now = held.ctx.now()
     async with held.settling() as (_session, rows):
         for row in rows:
             row.crashes += crashed
-            postpone(row, until=now if at_once else now + held.ctx.backoff(row.attempts), reason=reason)
+            wait = timedelta() if at_once else held.ctx.backoff(row.attempts)
+            postpone(row, until=now + (max(wait, STILL_AT_WORK) if row.id in held.asked else wait), reason=reason)
 
 
 def settle_error(ctx: Context, row: Claimable, error: NylasError) -> None:

@@ -24,7 +24,7 @@ BULK_CHUNKS_AT_ONCE = 4
 WRITERS_AT_ONCE = 4
 OUR_KEY_IS_REFUSED = timedelta(seconds=5)
 STILL_AT_WORK = timedelta(seconds=15)
-"""How long Nylas may still be at work on what we asked it to change, when we have given up waiting for an answer."""
+"""How long Nylas may still be at work on what it was asked to change, when nobody waits for the answer any more."""
 ONE_IS_REFUSED = 7
 """A grant is refused so often, while our key is good, before that is believed: for a minute at least."""
 

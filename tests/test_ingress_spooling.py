@@ -248,16 +248,20 @@ async def test_what_the_database_refuses_stays_in_the_spool_and_holds_no_other_u
         assert sorted(line.rung) == sorted(each.id for each in arrivals)
 
 
-async def test_who_comes_when_too_many_wait_is_told_to_come_again(
-    database: Database, database_url: str, arrivals: list[Arrival], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("limit", ["WAITING_AT_MOST", "WAITING_BYTES_AT_MOST"])
+async def test_who_comes_when_too_much_waits_is_told_to_come_again(
+    database: Database, database_url: str, arrivals: list[Arrival], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     """Those in the spool wait as well: what a web holds in its memory has an end."""
-    monkeypatch.setattr(intakes, "WAITING_AT_MOST", 2)
+    most = 2 if limit == "WAITING_AT_MOST" else sum(len(each.raw) for each in arrivals[:2])
+    monkeypatch.setattr(intakes, limit, most)
     async with in_line(database, database_url) as line:
         with another_writes(database):
             await line.keep(arrivals[:2])
             with pytest.raises(NotStored):
                 await line.intake.store(arrivals[2], soon=True)
+        await until_stored(database, 2)
+        assert await line.intake.store(arrivals[2])
 
 
 async def test_a_web_that_stops_brings_in_what_it_has_kept(installed: None, database: Database, valkey: str) -> None:

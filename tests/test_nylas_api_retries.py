@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
@@ -15,12 +16,13 @@ Call = Callable[[NylasClient], Awaitable[object]]
 
 ONE = answer(200, {"data": grant()})
 BUSY = answer(503, {"error": {"type": "api.internal_error", "message": "Later."}})
+GATEWAY = answer(504, b"<html><title>504 Gateway Time-out</title></html>")
 LIMIT = answer(429, {"error": {"type": "nylas_rate_limit_exceeded"}}, "Retry-After: 0.1")
 PROVIDERS_LIMIT = answer(429, {"error": {"type": "rate_limit_error", "provider_error": {}}}, "Retry-After: 0.1")
 DATED = answer(503, b"", "Retry-After: Tue, 24 Nov 2026 12:00:01 GMT")
 
 
-def get(client: NylasClient) -> Awaitable[object]:
+def get(client: NylasClient) -> Awaitable[Any]:
     return client.grants.get("g1")
 
 
@@ -58,6 +60,19 @@ async def test_what_is_the_same_done_twice_is_asked_again(call: Call, failure: R
         await call(client)
     assert len(wire.heads) == 2
     assert wire.bodies[0] == wire.bodies[1]
+
+
+@pytest.mark.parametrize("call", [custom, lambda client: client.grants.delete("g1")])
+async def test_what_a_proxy_has_given_up_is_not_asked_again_while_nylas_may_be_at_work_on_it(call: Call) -> None:
+    async with nylas(GATEWAY, ONE, attempts=3) as (client, wire):
+        with pytest.raises(errors.Unavailable) as caught:
+            await call(client)
+    assert (caught.value.outcome_unknown, caught.value.under_way, len(wire.heads)) == (True, True, 1)
+
+
+async def test_what_is_only_read_is_asked_again_when_a_proxy_has_given_up() -> None:
+    async with nylas(GATEWAY, ONE, attempts=3) as (client, _):
+        assert (await get(client)).data.id == "g1"
 
 
 @pytest.mark.parametrize("failure", [BUSY, hang_up, reset_mid_answer, answer(200, b"<html>")])

@@ -94,9 +94,11 @@ async def _work(claim: Claim[CampaignItemData], chunk: Chunk) -> None:
             elif not claim.lasts:
                 result = Withheld("others may have it by now")
             elif following.runs(item.campaign_id):
+                claim.asked.add(item.id)
                 result = await renew_item(
                     ctx, item, chunk.grants.get(item.grant_id or ""), chunk.connectors, chunk.kept
                 )
+                claim.asked.discard(item.id)
                 ctx.flow.heard(result)
             else:
                 result = Withheld("its campaign does not run")
