@@ -126,7 +126,13 @@ class Books:
     notices: list[NoticeRow] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     sign_ins: list[SignInRow] = field(default_factory=list)
+    came_back: int = 0
+    """How often a user came back from Nylas, and was shown that it went well."""
     items: list[ItemRow] = field(default_factory=list)
+    asked_for: list[str] = field(default_factory=list)
+    """The ids of the campaigns that an admin was told have begun."""
+    campaigns: dict[str, str] = field(default_factory=dict)
+    """The status of each campaign in our tables that has items."""
     truth: Truth = field(default_factory=Truth)
     interrupted: int = 0
     """How many calls may have been asked again since an answer could not be known, or not be kept."""

@@ -22,7 +22,7 @@ def watched(folder: Path) -> Iterator[Looks]:
     """Write to a file in this folder twenty times a second until it is over; what comes of it fills the list."""
     looks: Looks = []
     over = threading.Event()
-    watcher = threading.Thread(target=_watch, args=(folder / "disk.txt", looks, over), name="disk")
+    watcher = threading.Thread(target=_watch, args=(folder / "disk.txt", looks, over), name="disk", daemon=True)
     watcher.start()
     try:
         yield looks

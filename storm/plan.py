@@ -11,7 +11,7 @@ DOUBLED, REORDERED, POISON = 0.2, 0.2, 0.01
 LEAST_POISON = 6
 LATEST = 3.0
 LONG = 10.0
-"""Seconds from which on a fault is a long one: long ones take half of a storm's time at most."""
+"""Seconds from which on a fault is a long one: long ones take half of a storm's time, if not all kinds can come."""
 SIGN_INS = 0.04
 STRIKES_BEFORE, STRIKES_WITHIN = 0.5, 2.5
 """When a fault strikes: before that part of its wave is over, and as many seconds.
@@ -112,7 +112,10 @@ def make_plan(
     users: int,
     for_long: float | None = None,
 ) -> Plan:
-    """Draw a plan. The same arguments make the same plan. Long faults may take half of the time, or `for_long`."""
+    """Draw a plan. The same arguments make the same plan.
+
+    With as many faults as there are kinds, each kind comes. Else long ones take half of the time, or `for_long`.
+    """
     draw = random.Random(seed)
     chosen = _choose(draw, kinds, faults, seconds / 2 if for_long is None else for_long)
     waves, span = faults + 2, seconds / (faults + 2)
@@ -135,8 +138,12 @@ def make_plan(
 
 
 def _choose(draw: random.Random, kinds: Sequence[Kind], faults: int, for_long: float) -> list[Kind]:
-    """Choose faults: all kinds before any comes again, but for long ones that would take too much of the time."""
-    chosen: list[Kind] = []
+    """Choose faults: all kinds before any comes again, but for long ones that would take too much of the time.
+
+    That they come at all goes before: where there is room for each kind, the time has an end only for the next round.
+    """
+    chosen = draw.sample(list(kinds), len(kinds)) if faults >= len(kinds) else []
+    for_long -= sum(kind.seconds for kind in chosen if kind.seconds >= LONG)
     while len(chosen) < faults:
         taken = len(chosen)
         for kind in draw.sample(list(kinds), len(kinds)):

@@ -13,6 +13,7 @@ from sqlmodel import col
 from models import (
     AuthSession,
     AuthSessionStatus,
+    Campaign,
     CampaignItem,
     Delivery,
     Event,
@@ -171,6 +172,14 @@ async def items(database: Database) -> list[ItemRow]:
             )
             for item, email in (await session.execute(wanted)).all()
         ]
+
+
+async def campaigns(database: Database) -> dict[str, str]:
+    """The status of each campaign that has items."""
+    with_items = select(col(CampaignItem.campaign_id))
+    wanted = select(col(Campaign.id), col(Campaign.status)).where(col(Campaign.id).in_(with_items))
+    async with database.reading() as session:
+        return {str(id): status.value for id, status in (await session.execute(wanted)).all()}
 
 
 def heard(entries: list[dict[str, Any]]) -> list[Heard]:

@@ -85,6 +85,14 @@ def release_of(name: str, folder: Path) -> Release:
     return Release(commit, home, told["revision"], frozenset(told["settings"]))
 
 
+def commit_here() -> str:
+    """Name the commit that is checked out here."""
+    try:
+        return _git("rev-parse", "--short", "HEAD")
+    except NoRelease:
+        return "unknown"
+
+
 def _git(*arguments: str) -> str:
     git = shutil.which("git")
     if git is None:

@@ -161,6 +161,8 @@ async def _storm(stage: Stage, plan: Plan, terms: Terms, tell: Tell) -> Outcome:
     books.late = quantile([by for at, by in late if not within(at, by, stage.troubled)], 0.99)
     books.growth = dict(growth.ratios()) if seconds >= SOAK else {}
     books.secrets_found = leaks + await asyncio.to_thread(_leaks, stage)
+    if not listener.heard:
+        books.secrets_found.append("nothing that was said to Valkey was listened to")
     office, people, courier = stage.office, stage.people, stage.courier
     given_up = [*courier.given_up, *office.given_up, *arriving.failed]
     if people.given_up:
@@ -228,7 +230,8 @@ async def _looked_over(stage: Stage) -> list[str]:
     """Look for secrets in what goes by: process lists, and what web shows of itself."""
     secrets = _secrets(stage)
     lines = "\n".join(command_line(pid) for pid in stage.parts.all_pids() if "simulator" not in command_line(pid))
-    return [f"{one[:12]}… stands in a process list" for one in leaked(lines, secrets)]
+    found = [f"{one[:12]}… stands in a process list" for one in leaked(lines, secrets)]
+    return [*found, *(f"{one[:12]}… is shown by web" for one in leaked(await stage.shown_by_web(), secrets))]
 
 
 def _leaks(stage: Stage) -> list[str]:

@@ -95,6 +95,16 @@ class Stage:
         }
         (self.parts.folder / "answers.json").write_text(json.dumps(noted))
 
+    async def shown_by_web(self) -> str:
+        """What web tells of itself to whoever asks; nothing while it does not answer."""
+        shown = ""
+        with suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+                for path in ("healthz", "readyz"):
+                    async with session.get(f"{self.parts.web}/{path}") as answer:
+                        shown += f"{answer.headers}\n{await answer.text()}\n"
+        return shown
+
     async def product_has_heard(self) -> int:
         """How many entries the product's books have; 0 while it does not answer."""
         try:

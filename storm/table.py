@@ -9,6 +9,7 @@ from rich.table import Table
 from storm.books import Books
 from storm.disk import said
 from storm.invariants import PROMISES, judged, quantile
+from storm.release import commit_here
 from storm.renewing import extra_calls
 from storm.running import Outcome
 
@@ -25,7 +26,7 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str, untimed: bool = Fa
     words = [word for many in broken.values() for word in many]
     recoveries = books.recoveries
     rows: list[tuple[str, object]] = [
-        ("seed", f"{outcome.plan.seed}; again: {again}"),
+        ("seed", f"{outcome.plan.seed}, at commit {commit_here()}; again: {again}"),
         ("versions", ", ".join(f"{name} {version(name)}" for name in VERSIONS)),
         ("database", "PostgreSQL" if on_postgres else "SQLite"),
         ("machine", f"{len(os.sched_getaffinity(0))} cores; at the end {os.getloadavg()[1]:.1f} were wanted at once"),
@@ -53,7 +54,8 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str, untimed: bool = Fa
         shown.add_row(name, str(value))
     for promise in PROMISES:
         breaks = broken[promise.number]
-        mark = "✓" if not breaks else "·" if untimed and promise.timed else "✗"
+        judged_here = promise.goes_by(books) and not (untimed and promise.timed)
+        mark = ("✓" if promise.goes_by(books) else "·") if not breaks else "✗" if judged_here else "·"
         shown.add_row(f"{mark} promise {promise.number}", promise.says)
         for word in breaks[:SHOWN]:
             shown.add_row("", f"  {word}")

@@ -25,6 +25,12 @@ def put(rows: list[Any], place: int, /, **how: object) -> None:
     rows[place] = replace(rows[place], **how)
 
 
+def put_on(books: Books, **how: Any) -> None:
+    """Change what the books say at their top."""
+    for name, value in how.items():
+        setattr(books, name, value)
+
+
 def tell_again(books: Books, id: str, *, as_id: str) -> None:
     """Let a notice be told once more, as another one."""
     books.notices += [replace(notice, id=as_id) for notice in books.notices if notice.id == id]
@@ -80,6 +86,9 @@ def as_they_should_be() -> Books:
             Heard("n3", "grant.deleted", "g2", 1, "deleted", LATER),
         ],
         sign_ins=[SignInRow("s1", "done", ended=True, kept_secret=False, grant_id="g1")],
+        came_back=1,
+        asked_for=["c1"],
+        campaigns={"c1": "finished"},
         items=[ItemRow("i1", "g3", "c@example.com", settled=True, outcome="done")],
         truth=Truth(
             grants={"g1": "invalid", "g3": "valid"},
@@ -139,6 +148,10 @@ BREACHES: dict[str, tuple[int, Callable[[Books], object]]] = {
     "a notice is not signed": (4, lambda books: put(books.heard, 0, signed=False)),
     "a notice comes before its cause": (4, lambda books: put(books.heard, 3, at=NOON - timedelta(seconds=1))),
     "what was told last is not true": (4, lambda books: books.truth.grants.update(g1="valid")),
+    "a user came back of whom no sign-in knows": (3, lambda books: put_on(books, came_back=2)),
+    "an event of our own is set aside": (1, lambda books: put(books.events, 2, outcome="set_aside")),
+    "a campaign that was asked for is not there": (5, lambda books: books.asked_for.append("c9")),
+    "a campaign goes on for ever": (5, lambda books: books.campaigns.update(c1="running")),
     "an item has no end": (5, lambda books: put(books.items, 0, settled=False, outcome=None)),
     "an item fails": (5, lambda books: put(books.items, 0, outcome="failed")),
     "a renewal is done twice": (5, lambda books: books.truth.renewals.update({"C@example.com": 1})),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,10 @@ async def test_a_mistake_is_found(
 def test_a_case_counts_only_if_its_point_was_passed_and_all_is_well(
     fired: bool, broken: list[str], holds: bool
 ) -> None:
-    row = Row("SQLite", Result("sync", None, True, []), [Result("sync", Point("somewhere"), fired, broken)])
+    row = Row("SQLite", Result("sync", None, True, []), [Result("sync", Point("somewhere"), fired, broken)], wanted=1)
 
     assert row.holds is holds
+    assert not replace(row, wanted=2).holds
 
 
 def test_points_are_counted_as_they_are_passed(tmp_path: Path) -> None:

@@ -31,14 +31,27 @@ def test_every_kind_has_its_turn_before_one_comes_again() -> None:
     assert counted == {kind.name: 1 for kind in KINDS}
 
 
-def test_long_faults_take_half_of_the_time_at_most() -> None:
-    assert Counter(strike.kind for strike in planned(faults=12, seconds=60).strikes)["long"] == 1
-    assert Counter(strike.kind for strike in planned(faults=12, seconds=30).strikes)["long"] == 0
+def test_long_faults_come_once_and_again_only_while_half_of_the_time_is_left_for_them() -> None:
+    for seconds, times in ((30, 1), (60, 1), (100, 2)):
+        assert Counter(strike.kind for strike in planned(faults=12, seconds=seconds).strikes)["long"] == times
+
+
+def test_with_fewer_faults_than_kinds_long_ones_come_only_within_half_of_the_time() -> None:
+    for seconds, times in ((30, {0}), (60, {0, 1})):
+        plans = [planned(seed, faults=3, seconds=seconds) for seed in range(10)]
+        assert {Counter(strike.kind for strike in plan.strikes)["long"] for plan in plans} == times
+
+
+@pytest.mark.parametrize("on_postgres", [True, False])
+def test_a_storm_of_the_usual_length_has_faults_of_all_kinds(on_postgres: bool) -> None:
+    all_kinds = kinds(on_postgres=on_postgres)
+    plan = make_plan(4, all_kinds, events=10_000, faults=60, seconds=300, users=1_000)
+    assert {strike.kind for strike in plan.strikes} == {kind.name for kind in all_kinds}
 
 
 def test_where_no_fault_is_short_enough_there_is_no_plan() -> None:
     with pytest.raises(ValueError, match="no kind of fault"):
-        make_plan(1, KINDS[3:], events=20, faults=1, seconds=10, users=5)
+        make_plan(1, KINDS[3:], events=20, faults=2, seconds=10, users=5)
 
 
 def test_a_fault_of_renewals_has_a_campaign_in_its_wave() -> None:

@@ -104,6 +104,18 @@ BLOWS: Mapping[str, tuple[Blow, float]] = {
         on("late", WRITES, count=3, delay_ms=21_000, lasts=GIVES_UP_AFTER + 1, ambiguous=True),
         25.0,
     ),
+    "nylas: effect long after the timeout": (
+        on(
+            "very-late",
+            RENEWALS,
+            count=3,
+            delay_ms=30_000,
+            lasts=GIVES_UP_AFTER + 11,
+            within=BY_COMMAND_WITHIN,
+            ambiguous=True,
+        ),
+        35.0,
+    ),
     "nylas: hangs without an effect": (
         on(
             "hang-nothing",
@@ -123,6 +135,8 @@ BLOWS: Mapping[str, tuple[Blow, float]] = {
     "nylas: drops what comes of codes": (on("codes", CODES, count=2, mode="after_effect_drop"), 4.0),
     "nylas: half an answer": (on("half", WRITES, count=4, mode="half_close", ambiguous=True), 4.0),
     "nylas: drips": (on("drip", WRITES, count=2, mode="slow_drip", lasts=GIVES_UP_AFTER, ambiguous=True), 25.0),
+    "nylas: 500 to what is to be changed": (on("500-writes", WRITES, count=4, status=500), 3.0),
+    "nylas: garbage for what is to be changed": (on("garbage-writes", WRITES, count=4, status=200, body=GARBAGE), 3.0),
     "nylas: a page with 200": (on("html", READS, count=8, status=200, body=PAGE), 3.0),
     "nylas: garbage with 200": (on("garbage", READS, count=8, status=200, body=GARBAGE), 3.0),
     "nylas: 401 for a minute": (all_401, 60.0),

@@ -26,6 +26,8 @@ class Row:
     database: str
     undisturbed: Result
     results: list[Result] = field(default_factory=list)
+    wanted: int = 0
+    """How many cases there are to be."""
 
     @property
     def kind(self) -> str:
@@ -40,7 +42,7 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether all of them did, and the run in which nobody died as well."""
-        return not self.undisturbed.broken and self.converged == len(self.results)
+        return not self.undisturbed.broken and self.converged == len(self.results) == self.wanted
 
 
 @asynccontextmanager
@@ -86,7 +88,9 @@ async def run_row(
     row = Row(on.name, await run_case(kind, on))
     if row.undisturbed.broken:
         return row
-    left = [point for point in chosen(row.undisturbed.points, every=every) if wanted(kind, point)][::-1]
+    points = chosen(row.undisturbed.points, every=every)
+    left = [point for point in points if wanted(kind, point)][::-1]
+    row.wanted = len(left) if len(left) < len(points) else max(FEWEST, len(left))
 
     async def in_lane(lane: int) -> None:
         while left:

@@ -113,9 +113,9 @@ async def _happen(
             sender.stdin.write(b"go\n")
         with watched(parts.folder) as looks:
             said = await asyncio.gather(*(_what_it_said(sender) for sender in senders))
+            took = time.monotonic() - began
         outcome.sending = _together(said)
-        outcome.sending.disk = [took for _, took in looks]
-        outcome.sending.seconds = time.monotonic() - began
+        outcome.sending.disk, outcome.sending.seconds = [each for _, each in looks], took
         tell(f"{outcome.sending.taken} webhooks were taken after {outcome.sending.seconds:.1f} s")
         await _watch(database, outcome, began, tell)
     finally:

@@ -109,6 +109,13 @@ def _takes_silence_for_success(renew_item: Any) -> Any:
     return takes_silence_for_success
 
 
+def _waits_for_nothing(wait_after: Any) -> Any:
+    def waits_for_nothing(self: Context, error: NylasError, attempts: int) -> Any:
+        return self.backoff(attempts) if error.under_way else wait_after(self, error, attempts)
+
+    return waits_for_nothing
+
+
 def _logs_the_code(exchange_code: Any) -> Any:
     async def logs_the_code(self: Any, *, code: str, redirect_uri: str, code_verifier: str | None = None) -> Any:
         log.info("exchange.begins", code=code)
@@ -130,6 +137,9 @@ BREAKS: Mapping[str, Break] = {
         "models.claims:_ours": _is_ours_whatever_its_token,
     },
     "a timeout is a success": {"tasks.campaigns.working:renew_item": _takes_silence_for_success},
+    "what was not answered in time is asked for again at once": {
+        "tasks.context:Context.wait_after": _waits_for_nothing
+    },
     "a code is logged": {"nylas_api.auth:Auth.exchange_code": _logs_the_code},
 }
 

@@ -35,6 +35,7 @@ TRIALS: Sequence[Trial] = (
     Trial("a sign-in is done before its code is exchanged", "nylas: drops what comes of codes", 3),
     Trial("a code is sent before it is committed that it will be", "nylas: drops what comes of codes", 3),
     Trial("a timeout is a success", "nylas: hangs without an effect", 2),
+    Trial("what was not answered in time is asked for again at once", "nylas: effect long after the timeout", 5),
 )
 
 

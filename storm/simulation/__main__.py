@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from storm.release import commit_here
 from storm.simulation.foretold import is_foretold
-from storm.simulation.running import STEPS, Result, commit, run_side_by_side
+from storm.simulation.running import STEPS, Result, run_side_by_side
 
 out = Console(highlight=False, soft_wrap=True)
 EVERY = 100
@@ -41,7 +42,7 @@ def main(
 
 def _in_words(result: Result, steps: int) -> str:
     again = f"./dev storm --simulate --seed {result.seed}" + (f" --steps {steps}" if steps != STEPS else "")
-    return f"seed {result.seed} at commit {commit()}: {again}\n{result.broken}"
+    return f"seed {result.seed} at commit {commit_here()}: {again}\n{result.broken}"
 
 
 if __name__ == "__main__":

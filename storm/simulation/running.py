@@ -1,13 +1,11 @@
 """Running seeds: hypothesis draws the steps of each, and makes those of one that fails as few as it can."""
 
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from pathlib import Path
 from traceback import format_exception_only
 
 from hypothesis import HealthCheck, Phase, seed, settings
@@ -80,13 +78,3 @@ def run_side_by_side(numbers: Sequence[int], *, lanes: int, steps: int = STEPS) 
 
 def _part(numbers: Sequence[int], steps: int) -> list[Result]:
     return list(run_seeds(numbers, steps=steps))
-
-
-def commit() -> str:
-    """The commit that is checked out here."""
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    try:
-        said = subprocess.run(asked, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return said.stdout.strip()
