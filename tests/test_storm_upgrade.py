@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,19 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         git(folder, "commit", "--quiet", "--message", name)
     monkeypatch.setattr(release, "ROOT", folder)
     return folder
+
+
+@pytest.mark.long
+def test_an_upgrade_while_work_arrives_loses_nothing_and_does_nothing_twice() -> None:
+    options = ("--sqlite", "--untimed", "--events", "100", "--seconds", "20", "--seed", "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "storm.upgrade", *options], cwd=release.ROOT, capture_output=True, text=True, check=False
+    )
+    if "can't be run here" in done.stdout:
+        pytest.skip(done.stdout.splitlines()[-1])
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "were started again one by one" in " ".join(done.stdout.split())
 
 
 def test_the_release_before_is_the_one_to_which_the_newest_migration_was_added(history: Path) -> None:

@@ -27,6 +27,9 @@ def main(
     release: Annotated[
         str, typer.Option("--from", help="A commit to upgrade from; unless given, the one before the last migration.")
     ] = "",
+    untimed: Annotated[
+        bool, typer.Option("--untimed", help="Show promises about time, but do not go by them: the machine is busy.")
+    ] = False,
     keep: Annotated[Path | None, typer.Option(help="A folder to keep all logs and tables in.")] = None,
 ) -> None:
     """Upgrade while work arrives, with both releases at work for a while; then judge all promises."""
@@ -35,6 +38,7 @@ def main(
     plan = Plan(seed, tuple(without_poison(wave) for wave in drawn.waves))
     again = f"./dev storm --upgrade --events {events} --seconds {seconds:g} --seed {seed}"
     again += (" --sqlite" if sqlite else "") + (f" --from {release}" if release else "")
+    again += " --untimed" if untimed else ""
     out.print(again)
     with tempfile.TemporaryDirectory(prefix="evergrant-upgrade-") as name:
         folder = keep or Path(name)
@@ -46,7 +50,7 @@ def main(
             out.print(f"The upgrade can't be run here: {error}", markup=False)
             raise typer.Exit(2) from error
         out.print(f"from {old.commit}, which is made for revision {old.revision}")
-        good = storm(plan, USERS, folder, sqlite=sqlite, again=again, release=old)
+        good = storm(plan, USERS, folder, sqlite=sqlite, again=again, untimed=untimed, release=old)
     raise typer.Exit(0 if good else 1)
 
 
