@@ -12,7 +12,7 @@ from ingress.migrating import first_line
 from ingress.terminal import fail
 from worker.app import make_app
 from worker.doorbell import Doorbell
-from worker.logs import quiet
+from worker.logs import keep_off_stdout, quiet
 from worker.runtime import Runtime, open_runtime
 
 T = TypeVar("T")
@@ -23,6 +23,7 @@ def run(command: Callable[[Runtime], Awaitable[T]]) -> T:
 
     Without `EVERGRANT_REDIS_URL` nothing is rung; the sweep of a running worker finds the rows within a second or two.
     """
+    keep_off_stdout()
     settings = settings_or_exit()
     doorbell = Doorbell(make_app(settings.redis_url)).start() if settings.redis_url else None
 

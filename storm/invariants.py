@@ -245,6 +245,10 @@ def intake(books: Books) -> Iterator[str]:
             yield f"{when} 99 % of webhooks were answered within {slow * 1_000:.0f} ms; {within * 1_000:g} are promised"
 
 
+def _answers(books: Books) -> list[float]:
+    return books.calm or books.without_valkey
+
+
 PROMISES: Sequence[Promise] = (
     Promise(1, "every webhook that got 200 is one row, settled; poison is set aside", webhooks),
     Promise(2, "every grant stands as it does at Nylas", statuses),
@@ -255,7 +259,7 @@ PROMISES: Sequence[Promise] = (
     Promise(7, "no secret leaks", secrets),
     Promise(8, "recovery: p95 5 s, p99 15 s, at most 30 s", recovery, timed=True),
     Promise(9, "memory and open files stay flat (long storms)", growth, goes_by=lambda books: books.growth),
-    Promise(10, "intake: p99 50 ms calm, 250 ms without Valkey", intake, timed=True, goes_by=lambda books: books.calm),
+    Promise(10, "intake: p99 50 ms calm, 250 ms without Valkey", intake, timed=True, goes_by=_answers),
 )
 
 

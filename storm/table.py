@@ -54,8 +54,8 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str, untimed: bool = Fa
         shown.add_row(name, str(value))
     for promise in PROMISES:
         breaks = broken[promise.number]
-        judged_here = promise.goes_by(books) and not (untimed and promise.timed)
-        mark = ("✓" if promise.goes_by(books) else "·") if not breaks else "✗" if judged_here else "·"
+        decides = promise.goes_by(books) and not (untimed and promise.timed)
+        mark = "·" if not decides else "✗" if breaks else "✓"
         shown.add_row(f"{mark} promise {promise.number}", promise.says)
         for word in breaks[:SHOWN]:
             shown.add_row("", f"  {word}")

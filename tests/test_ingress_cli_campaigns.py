@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import update
 from sqlmodel import col
 
@@ -99,6 +100,19 @@ async def test_the_manner_stands_in_the_row(evergrant: Command, sim: Running, da
     assert said.out.strip() == str(campaign.id)
     assert (campaign.rate, campaign.max_failures, campaign.ask_users) == (2.5, "5%", True)
     assert (campaign.filter, campaign.source) == ({"status": "valid"}, "cli")
+
+
+async def test_what_is_logged_as_a_command_ends_does_not_stand_beside_the_id_that_a_script_reads(
+    evergrant: Command, sim: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the doorbell's thread does, when Redis was away for longer than it is waited for."""
+    await imported(evergrant, sim)
+    assert (await evergrant("reauth", "--yes", "--no-wait")).code == 0
+
+    structlog.get_logger().warning("doorbell.failed")
+
+    said = capsys.readouterr()
+    assert ("doorbell.failed" in said.out, "doorbell.failed" in said.err) == (False, True)
 
 
 async def test_a_list_becomes_a_campaign_and_its_bad_lines_are_told(

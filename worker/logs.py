@@ -50,6 +50,11 @@ def configure(format: str, *, level: int = logging.INFO) -> None:
     )
 
 
+def keep_off_stdout() -> None:
+    """Let what is logged in a command, also by a thread that is still at work as it ends, go to stderr."""
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Log nothing below critical for a while: a command tells what happens itself, and stdout is for its data."""
