@@ -142,6 +142,8 @@ class Books:
     recoveries: list[float] = field(default_factory=list)
     calm: list[float] = field(default_factory=list)
     """Seconds after which webhooks were answered, without end if it was not with 200."""
+    on_a_good_disk: list[float] = field(default_factory=list)
+    """Those of `calm` during which no small write of the storm's own had to wait."""
     without_valkey: list[float] = field(default_factory=list)
     late: float = 0.0
     """By how much a timer of the storm's own was late, at its p99: so much of what it measures is its own."""

@@ -10,6 +10,7 @@ from storm import reading
 from storm.arriving import Arriving
 from storm.books import Books, Sent, Truth
 from storm.courier import GOOD, Answered
+from storm.disk import stalls
 from storm.stage import Stage
 
 QUIET_FOR = 3
@@ -53,7 +54,8 @@ async def all_books(stage: Stage, arriving: Arriving) -> Books:
     truth.renewals.update(calls["renewals"])
     truth.renewed_at |= {email: [(came, done) for came, done in each] for email, each in calls["renewed_at"].items()}
     stage.note_answers()
-    answered = stage.courier.answered
+    answered, standing_still = stage.courier.answered, stalls(stage.disk)
+    calm = [one for one in answered if not within(one.at, one.seconds, stage.troubled)]
     database = stage.database
     return Books(
         sent=list(taken.values()),
@@ -70,7 +72,8 @@ async def all_books(stage: Stage, arriving: Arriving) -> Books:
         truth=truth,
         interrupted=stage.interrupted,
         ambiguous=stage.ambiguous,
-        calm=[_took(one) for one in answered if not within(one.at, one.seconds, stage.troubled)],
+        calm=[_took(one) for one in calm],
+        on_a_good_disk=[_took(one) for one in calm if not within(one.at, one.seconds, standing_still)],
         disk=[seconds for at, seconds in list(stage.disk) if not within(at, seconds, stage.troubled)],
         without_valkey=[_took(one) for one in answered if within(one.at, one.seconds, stage.without_valkey)],
     )

@@ -13,6 +13,9 @@ EVERY = 0.05
 BLOCK = b"\x5a" * 8192
 """As much as a page of PostgreSQL, or two of SQLite."""
 
+STANDS_STILL = 0.02
+"""Seconds from which on such a write had to wait; it usually takes less than one thousandth."""
+
 Looks = list[tuple[float, float]]
 """When each write began, by the monotonic clock, and the seconds until it was durable."""
 
@@ -39,6 +42,11 @@ def _watch(path: Path, looks: Looks, over: threading.Event) -> None:
             file.write(BLOCK)
             os.fdatasync(file.fileno())
             looks.append((began, time.monotonic() - began))
+
+
+def stalls(looks: Looks) -> list[tuple[float, float]]:
+    """The stretches in which the disk stood still."""
+    return [(began, began + took) for began, took in list(looks) if took > STANDS_STILL]
 
 
 def said(took: Sequence[float]) -> str:

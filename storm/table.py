@@ -41,6 +41,7 @@ def table(outcome: Outcome, *, on_postgres: bool, again: str, untimed: bool = Fa
         ("doubled", sum(any(sign in word for sign in TWICE) and "has 0 rows" not in word for word in words)),
         ("extra calls", f"{extra_calls(books)} renewals; {books.interrupted} could be explained"),
         ("intake p99, calm", _latency(books.calm)),
+        ("intake p99, calm, and no stall of the disk", _latency(books.on_a_good_disk)),
         ("intake p99, no Valkey", _latency(books.without_valkey)),
         ("a timer of the storm's own, p99", f"{books.late * 1_000:.0f} ms late"),
         ("a small durable write meanwhile", said(books.disk)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storm.disk import EVERY, said, watched
+from storm.disk import EVERY, said, stalls, watched
 
 
 def test_small_writes_are_made_durable_again_and_again_until_it_is_over(tmp_path: Path) -> None:
@@ -40,6 +40,10 @@ def test_a_write_that_the_disk_keeps_waiting_is_as_long_as_that(
             time.sleep(EVERY)
 
     assert looks[0][1] >= 0.2
+
+
+def test_a_stall_lasts_as_long_as_the_write_that_waited() -> None:
+    assert stalls([(1.0, 0.0004), (2.0, 0.5), (3.0, 0.019)]) == [(2.0, 2.5)]
 
 
 def test_the_table_tells_of_the_middle_the_slowest_hundredth_and_the_longest() -> None:

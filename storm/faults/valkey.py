@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from storm.faults.standing_still import stand_still
+from storm.parts import CONCURRENCY, WORKERS
 from storm.stage import DidNotFire, Stage, until
 
 PAUSED, DOWN, STOPPED_FOR, FULL_FOR = 3.0, 1.5, 4.0, 3.0
@@ -37,6 +38,11 @@ async def _away(stage: Stage) -> AsyncIterator[None]:
         stage.without_valkey.append((began, time.monotonic()))
 
 
+def _breaks_off(stage: Stage) -> None:
+    """Note that a worker breaks off what is under way, as Celery has it where the connection to the broker is lost."""
+    stage.interrupted += len(WORKERS) * CONCURRENCY
+
+
 async def flush(stage: Stage, draw: int) -> str:
     """Take everything from it: queues, messages that are held, budgets, locks."""
     async with _valkey(stage) as valkey:
@@ -50,6 +56,7 @@ async def flush(stage: Stage, draw: int) -> str:
 async def restart(stage: Stage, draw: int) -> str:
     """Shut it down without saving; it comes back empty."""
     parts = stage.parts
+    _breaks_off(stage)
     async with _valkey(stage) as valkey:
         before = (await valkey.info("server"))["run_id"]
         async with _away(stage):
@@ -87,6 +94,7 @@ async def pause(stage: Stage, draw: int) -> str:
 
 async def cut(stage: Stage, draw: int) -> str:
     """Cut all clients off."""
+    _breaks_off(stage)
     async with _valkey(stage) as valkey:
         killed = await valkey.client_kill_filter(_type="normal", skipme=True)
     if not killed:
@@ -103,6 +111,7 @@ async def stop(stage: Stage, draw: int) -> str:
 
 async def fill(stage: Stage, draw: int) -> str:
     """Give it no memory for anything more."""
+    _breaks_off(stage)
     async with _valkey(stage) as valkey:
         used = int((await valkey.info("memory"))["used_memory"])
         await valkey.config_set("maxmemory", str(used // 2))

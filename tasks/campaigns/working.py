@@ -1,8 +1,10 @@
 """The items of a campaign: authenticate each mailbox anew at Nylas, and write each result as it comes."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from celery import shared_task
@@ -121,17 +123,44 @@ async def _settle_as_they_come(
 ) -> None:
     """Commit what has come in a moment, again and again: little is asked twice if we die.
 
-    It takes about as long for fifty results as for one.
+    What has come when we are stopped is committed before we end. It takes about as long for fifty results as for one.
     """
-    left = len(claim.rows)
-    while left:
-        batch = [await results.get()]
-        if left > 1:
-            await asyncio.sleep(A_MOMENT)
+    left, came = len(claim.rows), list[Came]()
+
+    async def commit() -> None:
+        nonlocal left
         while not results.empty():
-            batch.append(results.get_nowait())
+            came.append(results.get_nowait())
+        batch = list(came)
+        came.clear()
         left -= len(batch)
-        new = await settle(claim, {came.item.id: came.result for came in batch}, following)
-        for came in batch:
-            came.settled.set_result(None)
+        if not batch:
+            return
+        new = await settle(claim, {one.item.id: one.result for one in batch}, following)
+        for one in batch:
+            if not one.settled.done():  # else who waits for it was stopped
+                one.settled.set_result(None)
         claim.ctx.ring(GRANT_REPORTED, list(new))
+
+    try:
+        while left:
+            came.append(await results.get())
+            if left > 1:
+                await asyncio.sleep(A_MOMENT)
+            await _to_its_end(commit())
+    except asyncio.CancelledError:
+        with suppress(Exception):  # it is let go with the others then
+            await _to_its_end(commit())
+        raise
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work that is not broken off: who is stopped meanwhile is so when it has ended."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # of no interest any more
+        raise
