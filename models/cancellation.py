@@ -1,6 +1,9 @@
-"""Whether a task was told to end, although something on the way took that for an error of its own."""
+"""What it takes for a task that is told to end: to notice, and to finish first what may not be broken off."""
 
 import asyncio
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def is_cancelled() -> bool:
@@ -11,3 +14,17 @@ def is_cancelled() -> bool:
     """
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def to_its_end(task: "asyncio.Task[T]") -> T:
+    """Wait for a task that is not broken off: who is cancelled meanwhile is so when it has ended.
+
+    What came of it is for the task to say then; its error is taken as seen.
+    """
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()
+        raise

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import EventData, NoticeData
 from models.bulk import write_changes
-from models.cancellation import is_cancelled
+from models.cancellation import is_cancelled, to_its_end
 from models.claims import (
     Claimable,
     Outcome,
@@ -143,9 +143,8 @@ async def _whole(taking: Coroutine[Any, Any, Claim[Row]]) -> Claim[Row]:
     """Take rows, or none: who is stopped while the claim is being committed can't know, and lets go of what it took."""
     taken = asyncio.create_task(taking)
     try:
-        return await asyncio.shield(taken)
+        return await to_its_end(taken)
     except asyncio.CancelledError:
-        await asyncio.wait([taken])
         if not taken.cancelled() and not taken.exception() and (held := taken.result()).rows:
             await _let_go(held, reason="the worker was stopped", at_once=True)
         raise

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
 
 from storm.stage import BAIT, DidNotFire, Stage, until
@@ -19,6 +19,18 @@ CODES: Mapping[str, Any] = {"path": "/v3/connect/token", "method": "POST"}
 MINUTE = 60.0
 
 Blow = Callable[[Stage, int], Awaitable[str]]
+Bait = Callable[[Stage, int], Coroutine[Any, Any, None]]
+
+
+async def reads_and_codes(stage: Stage, draw: int) -> None:
+    """Give cause for calls that read, and for exchanges of codes."""
+    users = [stage.users[(draw + number) % len(stage.users)] for number in range(2)]
+    await asyncio.gather(stage.hint(), *(stage.people.sign_in(user) for user in users))
+
+
+async def renewals(stage: Stage, draw: int) -> None:
+    """Have grants renewed which no wave's campaign renews: those of the wave's may be done before the fault begins."""
+    await stage.office.start_campaign(BAIT)
 
 
 def on(
@@ -29,17 +41,18 @@ def on(
     lasts: float = 0.0,
     within: float = STRIKES_WITHIN,
     ambiguous: bool = False,
+    bait: Bait = reads_and_codes,
     **how: Any,
 ) -> Blow:
     """Make a fault that strikes so many calls, and is over when the last of them has ended for its caller.
 
-    What strikes renewals alone asks for some itself: those of its wave's campaign may be over before it begins.
+    Its `bait` gives cause for such calls, whatever else arrives.
     """
 
     async def blow(stage: Stage, draw: int) -> str:
         before = await stage.nylas.struck(name)
         await stage.nylas.control("POST", "faults", {**calls, **how, "name": name, "count": count})
-        bait = asyncio.create_task(_renewals(stage) if calls is RENEWALS else _bait(stage, draw))
+        baiting = asyncio.create_task(bait(stage, draw))
 
         async def all_struck() -> bool:
             return await stage.nylas.struck(name) - before >= count
@@ -52,24 +65,13 @@ def on(
             if ambiguous:
                 stage.interrupted += struck
         if not struck:
-            bait.cancel()
+            baiting.cancel()
             raise DidNotFire("no call was struck")
-        stage.baits.add(bait)
+        stage.baits.add(baiting)
         await asyncio.sleep(lasts)
         return f"{struck} calls were struck"
 
     return blow
-
-
-async def _bait(stage: Stage, draw: int) -> None:
-    """Give cause for calls that read, and for exchanges of codes, whatever else arrives."""
-    users = [stage.users[(draw + number) % len(stage.users)] for number in range(2)]
-    await asyncio.gather(stage.hint(), *(stage.people.sign_in(user) for user in users))
-
-
-async def _renewals(stage: Stage) -> None:
-    """Have grants renewed which no wave's campaign renews."""
-    await stage.office.start_campaign(BAIT)
 
 
 async def all_401(stage: Stage, draw: int) -> str:
@@ -112,6 +114,7 @@ BLOWS: Mapping[str, tuple[Blow, float]] = {
             delay_ms=30_000,
             lasts=GIVES_UP_AFTER + 11,
             within=BY_COMMAND_WITHIN,
+            bait=renewals,
             ambiguous=True,
         ),
         35.0,
@@ -125,11 +128,12 @@ BLOWS: Mapping[str, tuple[Blow, float]] = {
             delay_ms=21_000,
             lasts=GIVES_UP_AFTER + 1,
             within=BY_COMMAND_WITHIN,
+            bait=renewals,
         ),
         25.0,
     ),
     "nylas: slow renewals": (
-        on("slow-renewals", RENEWALS, count=12, delay_ms=4_000, lasts=4.0, within=BY_COMMAND_WITHIN),
+        on("slow-renewals", RENEWALS, count=12, delay_ms=4_000, lasts=4.0, within=BY_COMMAND_WITHIN, bait=renewals),
         8.0,
     ),
     "nylas: drops what comes of codes": (on("codes", CODES, count=2, mode="after_effect_drop"), 4.0),

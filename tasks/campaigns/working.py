@@ -1,10 +1,9 @@
 """The items of a campaign: authenticate each mailbox anew at Nylas, and write each result as it comes."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from celery import shared_task
@@ -13,6 +12,7 @@ from sqlmodel import col
 
 from models import Campaign, CampaignItem, CampaignItemData, GrantData, KnownConnector, Way
 from models.bulk import read_grants
+from models.cancellation import to_its_end
 from models.kinds import GRANT_REPORTED, REAUTH_REQUESTED
 from models.rings import leave_unrung
 from nylas_api import Withheld, wanted
@@ -147,20 +147,8 @@ async def _settle_as_they_come(
             came.append(await results.get())
             if left > 1:
                 await asyncio.sleep(A_MOMENT)
-            await _to_its_end(commit())
+            await to_its_end(asyncio.create_task(commit()))
     except asyncio.CancelledError:
         with suppress(Exception):  # it is let go with the others then
-            await _to_its_end(commit())
-        raise
-
-
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for work that is not broken off: who is stopped meanwhile is so when it has ended."""
-    task = asyncio.create_task(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.exception()  # of no interest any more
+            await to_its_end(asyncio.create_task(commit()))
         raise
