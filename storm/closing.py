@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from math import inf
 
@@ -12,6 +11,7 @@ from storm.books import Books, Sent, Truth
 from storm.courier import GOOD, Answered
 from storm.disk import stalls
 from storm.stage import Stage
+from storm.stretches import within
 
 QUIET_FOR = 3
 AT_MOST = 5
@@ -81,8 +81,3 @@ async def all_books(stage: Stage, arriving: Arriving) -> Books:
 
 def _took(one: Answered) -> float:
     return one.seconds if one.taken else inf
-
-
-def within(at: float, seconds: float, stretches: Iterable[tuple[float, float]]) -> bool:
-    """Whether what began then and took so long has met one of these stretches."""
-    return any(began <= at + seconds and at <= ended for began, ended in stretches)

@@ -11,7 +11,7 @@ from typing import Any
 from models.database import Database
 from storm.arriving import Arriving, pool
 from storm.books import Books
-from storm.closing import all_books, quiet, within
+from storm.closing import all_books, quiet
 from storm.courier import Courier
 from storm.disk import watched
 from storm.faults import FAULTS
@@ -27,6 +27,7 @@ from storm.plan import Plan, Wave
 from storm.processes import command_line
 from storm.release import Release
 from storm.stage import BAIT, DidNotFire, Stage, until
+from storm.stretches import within
 
 POOL = 25
 TICK = 0.01

@@ -25,7 +25,7 @@ async def test_of_many_grants_that_expire_at_once_all_are_settled_and_one_incide
 
 def in_order() -> Reckoning:
     """A mass expiry of a hundred, at which nothing is wrong."""
-    outcome = Reckoning(100, "the-one", 5_000, Sending(taken=100, answered=[0.01] * 100))
+    outcome = Reckoning(100, "the-one", 5_000, Sending(taken=100, answers=[(0.0, 0.01)] * 100))
     outcome.ends["done"] = outcome.expired_here = outcome.expired_rightly = 100
     outcome.incidents = [Opened("credential", "the-one", 100, 100)]
     outcome.heard = [("incident.opened", datetime(2026, 1, 1, tzinfo=UTC))]
@@ -43,7 +43,7 @@ def test_each_promise_of_a_mass_expiry_can_be_broken() -> None:
     twice.incidents.append(Opened("brake", "flips", 0, 0))
     loud.heard += [("grant.expired", midnight + timedelta(minutes=n % 50)) for n in range(5_001)]
     asked.calls["GET /v3/grants/{id}"], asked.busiest_second = 200, 51
-    slow.sending.answered = [0.2] * 100
+    slow.sending.answers = [(0.0, 0.2)] * 100
     large.memory_mb = {"web": 257.0}
 
     assert len(lost.broken()) == 4
@@ -56,8 +56,16 @@ def test_each_promise_of_a_mass_expiry_can_be_broken() -> None:
 
 def test_what_a_timer_of_the_senders_was_late_is_not_held_against_the_intake() -> None:
     outcome = in_order()
-    outcome.sending.answered, outcome.sending.late = [0.2] * 100, [0.16] * 100
+    outcome.sending.answers, outcome.sending.late = [(0.0, 0.2)] * 100, [0.16] * 100
     assert outcome.broken() == []
+
+
+def test_a_stall_of_the_disk_is_told_of_and_held_against_the_intake_all_the_same() -> None:
+    outcome = in_order()
+    outcome.sending.answers = [(at / 100, 0.4 if 50 <= at < 60 else 0.01) for at in range(100)]
+    outcome.sending.disk = [(0.1, 0.0004), (0.5, 0.45)]
+    assert outcome.p99_on_a_good_disk == 0.01
+    assert outcome.broken() == ["99 % of webhooks were answered within 400 ms; 50 are promised"]
 
 
 def test_the_busiest_second_of_the_product_slides() -> None:

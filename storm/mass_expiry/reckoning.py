@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from storm.disk import Looks, stalls
 from storm.invariants import quantile
+from storm.stretches import within
 
 CALM_WITHIN = 0.05
 CALLS_A_SECOND = 50
@@ -18,14 +20,14 @@ OPENED = "incident.opened"
 
 @dataclass(slots=True)
 class Sending:
-    """What the senders saw; times are in seconds."""
+    """What the senders saw; times are in seconds, moments are of the monotonic clock."""
 
     taken: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    answered: list[float] = field(default_factory=list)
+    answers: Looks = field(default_factory=list)
+    """Since when each webhook that got 200 was on its way, and how long it took."""
     late: list[float] = field(default_factory=list)
-    disk: list[float] = field(default_factory=list)
-    """After how long small writes of the storm's own were durable meanwhile."""
+    disk: Looks = field(default_factory=list)
     seconds: float = 0.0
 
 
@@ -69,7 +71,13 @@ class Reckoning:
     @property
     def p99(self) -> float:
         """Of the answers with 200."""
-        return quantile(self.sending.answered, 0.99)
+        return quantile([took for _, took in self.sending.answers], 0.99)
+
+    @property
+    def p99_on_a_good_disk(self) -> float:
+        """Of those of them that met no stall of the disk."""
+        standing_still = stalls(self.sending.disk)
+        return quantile([took for at, took in self.sending.answers if not within(at, took, standing_still)], 0.99)
 
     @property
     def late(self) -> float:

@@ -115,7 +115,7 @@ async def _happen(
             said = await asyncio.gather(*(_what_it_said(sender) for sender in senders))
             took = time.monotonic() - began
         outcome.sending = _together(said)
-        outcome.sending.disk, outcome.sending.seconds = [each for _, each in looks], took
+        outcome.sending.disk, outcome.sending.seconds = looks, took
         tell(f"{outcome.sending.taken} webhooks were taken after {outcome.sending.seconds:.1f} s")
         await _watch(database, outcome, began, tell)
     finally:
@@ -153,8 +153,8 @@ def _together(said: list[dict[str, Any]]) -> Sending:
     for one in said:
         sending.taken += one["taken"]
         sending.refused.update(one["refused"])
-        sending.answered += [each / 1_000 for each in one["milliseconds"]]
-        sending.late += [each / 1_000 for each in one["late"]]
+        sending.answers += [(at, seconds) for at, seconds in one["answers"]]
+        sending.late += one["late"]
     return sending
 
 

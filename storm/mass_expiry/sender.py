@@ -35,7 +35,8 @@ class Sender:
         self.taken = self._all = 0
         self._all_taken = asyncio.Event()
         self.refused: Counter[str] = Counter()
-        self.seconds: list[float] = []
+        self.answers: list[tuple[float, float]] = []
+        """Of those with 200: since when each was on its way, by the monotonic clock, and how many seconds it took."""
         self.late: list[float] = []
 
     async def send(self, requests: Sequence[bytes], *, seconds: float, connections: int) -> None:
@@ -43,12 +44,12 @@ class Sender:
         self._all = len(requests)
         for _ in range(connections):
             await self._connect()
-        began = time.perf_counter()
+        began = time.monotonic()
         sent = 0
         while sent < len(requests):
             due = began + sent * seconds / len(requests)
-            await asyncio.sleep(max(due - time.perf_counter(), TICK))
-            now = time.perf_counter()
+            await asyncio.sleep(max(due - time.monotonic(), TICK))
+            now = time.monotonic()
             self.late.append(max(0.0, now - max(due, began)))
             upto = min(len(requests), int((now - began) / seconds * len(requests)) + 1)
             for one in requests[sent:upto]:
@@ -76,12 +77,12 @@ class Sender:
         """Note an answer; what was not taken comes again, and its time is not counted."""
         if status == GOOD:
             self.taken += 1
-            self.seconds.append(time.perf_counter() - parcel.at)
+            self.answers.append((parcel.at, time.monotonic() - parcel.at))
             if self.taken == self._all:
                 self._all_taken.set()
             return
         self.refused[str(status) if status else "no answer"] += 1
-        again = Parcel(parcel.request, time.perf_counter() + AGAIN_AFTER)
+        again = Parcel(parcel.request, time.monotonic() + AGAIN_AFTER)
         asyncio.get_running_loop().call_later(AGAIN_AFTER, self.bring, again)
 
     def lost(self, line: "Line") -> None:
@@ -196,8 +197,8 @@ def main() -> None:
             {
                 "taken": sender.taken,
                 "refused": sender.refused,
-                "milliseconds": [round(each * 1_000, 2) for each in sender.seconds],
-                "late": [round(each * 1_000, 2) for each in sender.late],
+                "answers": [(round(at, 4), round(took, 5)) for at, took in sender.answers],
+                "late": [round(each, 5) for each in sender.late],
             }
         )
     )
