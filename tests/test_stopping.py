@@ -1,7 +1,10 @@
 """Told to stop: each process finishes what it can, hands the rest back, and ends with exit code 0; nothing is lost."""
 
 import signal
+import socket
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -12,6 +15,7 @@ from sqlmodel import col
 from ingress.children import Child, accepts, free_port
 from models import Event
 from models.database import Database
+from tests.databases import sqlite_file
 from tests.front import only_sqlite
 from tests.installation import Installation, expired
 from tests.journeys import read, seed
@@ -93,6 +97,32 @@ def test_web_and_beat_end_with_0_as_well(there: Installation) -> None:
     beat.wait_until(lambda: "beat.ready" in (there.folder / "beat.log").read_text(), seconds=30)
     assert told(there.children["web"]) == 0, there.last_words()
     assert told(beat) == 0, there.last_words()
+
+
+@pytest.mark.long
+@only_sqlite
+def test_a_second_signal_ends_web_at_once_and_what_got_200_is_there(
+    there: Installation, database: Database, database_url: str
+) -> None:
+    """It has a webhook in its spool, and somebody who never ends his request: it may wait five minutes for him."""
+    there.environ["EVERGRANT_SHUTDOWN_SECONDS"] = "600"
+    there.start("simulator", "web")
+    [grant_id] = seed(there, 1, status="valid")
+    with closing(sqlite3.connect(sqlite_file(database), isolation_level=None)) as other, httpx.Client() as client:
+        other.execute("BEGIN IMMEDIATE")
+        assert there.send(client, expired(grant_id, number=1)).status_code == 200
+        with socket.create_connection(("127.0.0.1", there.web_port)) as slow:
+            slow.sendall(b"POST /webhooks/nylas HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n{")
+            web = there.children["web"]
+            web.process.send_signal(signal.SIGTERM)
+            web.wait_until(lambda: not accepts(there.web_port), seconds=20)
+            assert web.process.poll() is None, "it waits for its request"
+            assert told(web) == 0, there.last_words()
+        other.execute("ROLLBACK")
+    assert read(database_url, UNSETTLED) == [0], "its row is in the spool alone"
+
+    there.start("web")
+    there.until(lambda: read(database_url, UNSETTLED) == [1], seconds=20, what="another web brings it in")
 
 
 @pytest.mark.long
