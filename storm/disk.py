@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from storm.invariants import quantile
+from storm.stretches import Times
 
 EVERY = 0.05
 BLOCK = b"\x5a" * 8192
@@ -16,14 +17,11 @@ BLOCK = b"\x5a" * 8192
 STANDS_STILL = 0.02
 """Seconds from which on such a write had to wait; it usually takes less than one thousandth."""
 
-Looks = list[tuple[float, float]]
-"""When each write began, by the monotonic clock, and the seconds until it was durable."""
-
 
 @contextmanager
-def watched(folder: Path) -> Iterator[Looks]:
+def watched(folder: Path) -> Iterator[Times]:
     """Write to a file in this folder twenty times a second until it is over; what comes of it fills the list."""
-    looks: Looks = []
+    looks: Times = []
     over = threading.Event()
     watcher = threading.Thread(target=_watch, args=(folder / "disk.txt", looks, over), name="disk", daemon=True)
     watcher.start()
@@ -34,7 +32,7 @@ def watched(folder: Path) -> Iterator[Looks]:
         watcher.join()
 
 
-def _watch(path: Path, looks: Looks, over: threading.Event) -> None:
+def _watch(path: Path, looks: Times, over: threading.Event) -> None:
     with path.open("wb", buffering=0) as file:
         while not over.wait(EVERY):
             file.seek(0)
@@ -44,7 +42,7 @@ def _watch(path: Path, looks: Looks, over: threading.Event) -> None:
             looks.append((began, time.monotonic() - began))
 
 
-def stalls(looks: Looks) -> list[tuple[float, float]]:
+def stalls(looks: Times) -> list[tuple[float, float]]:
     """The stretches in which the disk stood still."""
     return [(began, began + took) for began, took in list(looks) if took > STANDS_STILL]
 

@@ -17,11 +17,11 @@ from models import Event
 from models.database import Database
 from models.kinds import GRANT_UPDATED
 from storm.courier import Courier
-from storm.disk import Looks
 from storm.nylas import Nylas
 from storm.office import Office
 from storm.parts import Parts
 from storm.people import People
+from storm.stretches import Times
 
 BAIT = "bait"
 """The credential of grants that are there to be renewed when a fault needs that."""
@@ -58,7 +58,7 @@ class Stage:
     """The stretches in which Valkey was paused or dead."""
     troubled: list[tuple[float, float]] = field(default_factory=list)
     """The stretches from a fault's beginning to when all was well again."""
-    disk: Looks = field(default_factory=list)
+    disk: Times = field(default_factory=list)
 
     async def hint(self) -> datetime:
         """Bring a hint about the canary, and return the moment that it carries."""

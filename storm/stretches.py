@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 
+Times = list[tuple[float, float]]
+"""When each of some began, by the monotonic clock, and how many seconds it took."""
+
 
 def within(at: float, seconds: float, stretches: Iterable[tuple[float, float]]) -> bool:
     """Whether what began then and took so long has met one of these stretches."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from storm.disk import Looks, stalls
+from storm.disk import stalls
 from storm.invariants import quantile
-from storm.stretches import within
+from storm.stretches import Times, within
 
 CALM_WITHIN = 0.05
 CALLS_A_SECOND = 50
@@ -24,10 +24,11 @@ class Sending:
 
     taken: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    answers: Looks = field(default_factory=list)
-    """Since when each webhook that got 200 was on its way, and how long it took."""
+    answers: Times = field(default_factory=list)
+    """Of the webhooks that got 200, from the moment each was on its way."""
     late: list[float] = field(default_factory=list)
-    disk: Looks = field(default_factory=list)
+    disk: Times = field(default_factory=list)
+    """Of small writes of the storm's own, until each was durable."""
     seconds: float = 0.0
 
 

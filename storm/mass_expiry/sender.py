@@ -16,6 +16,7 @@ import uvloop
 
 from bench.intake.bodies import request
 from bench.intake.loader import whole
+from storm.stretches import Times
 
 TICK = 0.002
 AGAIN_AFTER = 1.0
@@ -35,8 +36,8 @@ class Sender:
         self.taken = self._all = 0
         self._all_taken = asyncio.Event()
         self.refused: Counter[str] = Counter()
-        self.answers: list[tuple[float, float]] = []
-        """Of those with 200: since when each was on its way, by the monotonic clock, and how many seconds it took."""
+        self.answers: Times = []
+        """Of the webhooks that got 200, from the moment each was on its way."""
         self.late: list[float] = []
 
     async def send(self, requests: Sequence[bytes], *, seconds: float, connections: int) -> None:
